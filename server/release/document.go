@@ -1,0 +1,187 @@
+package release
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"aankomst/server/store"
+)
+
+// Schema is the form of a document.
+const Schema = "aankomst/release/v1"
+
+// Status says whether a cohort's codes can still be confirmed.
+type Status string
+
+// The statuses.
+const (
+	Provisional Status = "provisional"
+	Final       Status = "final"
+)
+
+// Document is a release as it is frozen. Number, Previous and PublishedOn are empty in a draft.
+type Document struct {
+	Schema string `json:"schema"`
+	// Number starts at 1 and has no gaps.
+	Number int `json:"number,omitempty"`
+	// Previous is the SHA-256 of the document before, in hexadecimal; empty for the first.
+	Previous string `json:"previous,omitempty"`
+	// PublishedOn is a day, YYYY-MM-DD.
+	PublishedOn string `json:"publishedOn,omitempty"`
+	// Policy is the version of the policy.
+	Policy string `json:"policy"`
+	// Cohort is the year.
+	Cohort int    `json:"cohort"`
+	Status Status `json:"status"`
+	// CutOff is the last day that is counted, YYYY-MM-DD.
+	CutOff string `json:"cutOff"`
+	// FrozenLate says that the server could not freeze at the cut-off and did so later.
+	FrozenLate bool     `json:"frozenLate,omitempty"`
+	Figures    []Figure `json:"figures"`
+}
+
+// Shown says how much of a figure is shown.
+type Shown string
+
+// The ways of showing a figure.
+const (
+	// Exact: the rate to the per cent, with the number of referrals.
+	Exact Shown = "exact"
+	// Banded: a band of rates and a class of sizes.
+	Banded Shown = "band"
+	// TooEarly: a running total of too few referrals so far.
+	TooEarly Shown = "too_early"
+	// Protected: too few referrals to show safely, whatever the reason.
+	Protected Shown = "protected"
+)
+
+// GroupTotal is the group of a whole cohort.
+const GroupTotal = "total"
+
+// Figure is the arrival rate of a group: arrived, at whichever centre, of issued less voided.
+type Figure struct {
+	// Group is GroupTotal, or "pool:" and the pool's number.
+	Group string `json:"group"`
+	// Name is the group's name for people; empty for the total.
+	Name  string `json:"name,omitempty"`
+	Shown Shown  `json:"shown"`
+	// Rate is in per cent. Exact: both ends are the rounded rate. Banded: from Low to below High, 100
+	// included. Nil when not shown.
+	Rate *Range `json:"rate,omitempty"`
+	// Referrals is issued less voided, both ends included. Nil when not shown.
+	Referrals *Range `json:"referrals,omitempty"`
+	// Interval is the 95 % interval in per cent, both ends included. Nil when not shown.
+	Interval *Range `json:"interval,omitempty"`
+}
+
+// Range is a range of whole numbers.
+type Range struct {
+	Low  int `json:"low"`
+	High int `json:"high"`
+}
+
+// Withheld reports whether the document shows no figure at all.
+func (d Document) Withheld() bool {
+	for _, figure := range d.Figures {
+		if figure.Shown == Exact || figure.Shown == Banded {
+			return false
+		}
+	}
+	return true
+}
+
+// ErrDocument is wrapped when bytes are not a release document of this schema.
+var ErrDocument = errors.New("not a release document")
+
+// ErrChain is wrapped when documents do not form an unbroken chain.
+var ErrChain = errors.New("the chain of releases is broken")
+
+// Encode returns the canonical form, in the sense of RFC 8785: no white space, members sorted, whole
+// numbers only.
+func (d Document) Encode() ([]byte, error) {
+	plain, err := json.Marshal(d)
+	if err != nil {
+		return nil, fmt.Errorf("encoding a release: %w", err)
+	}
+	// Going through a map sorts the members, whatever the order of the struct's fields.
+	var members map[string]any
+	decoder := json.NewDecoder(bytes.NewReader(plain))
+	decoder.UseNumber()
+	if err := decoder.Decode(&members); err != nil {
+		return nil, fmt.Errorf("encoding a release: %w", err)
+	}
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(members); err != nil {
+		return nil, fmt.Errorf("encoding a release: %w", err)
+	}
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
+}
+
+// Decode reads a document; it must be canonical and hold nothing that this version does not know.
+// Errors wrap ErrDocument.
+func Decode(document []byte) (Document, error) {
+	var d Document
+	decoder := json.NewDecoder(bytes.NewReader(document))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&d); err != nil {
+		return Document{}, fmt.Errorf("%w: %w", ErrDocument, err)
+	}
+	if d.Schema != Schema {
+		return Document{}, fmt.Errorf("%w: schema %q, expected %q", ErrDocument, d.Schema, Schema)
+	}
+	canonical, err := d.Encode()
+	if err != nil {
+		return Document{}, err
+	}
+	if !bytes.Equal(canonical, document) {
+		return Document{}, fmt.Errorf("%w: it is not in canonical form", ErrDocument)
+	}
+	return d, nil
+}
+
+// Publish makes the next release of a draft: last is the latest release, or nil before the first, and
+// day the day of publication, YYYY-MM-DD.
+func Publish(draft store.Draft, last *store.Release, day string) (store.Release, error) {
+	document, err := Decode(draft.Body)
+	if err != nil {
+		return store.Release{}, err
+	}
+	next := store.Release{Number: 1, Year: draft.Year, CutOff: draft.CutOff}
+	if last != nil {
+		next.Number, next.Previous = last.Number+1, last.Digest
+		document.Previous = hex.EncodeToString(last.Digest[:])
+	}
+	document.Number, document.PublishedOn = next.Number, day
+	if next.Document, err = document.Encode(); err != nil {
+		return store.Release{}, err
+	}
+	next.Digest = sha256.Sum256(next.Document)
+	return next, nil
+}
+
+// VerifyChain checks that documents, in order, are canonical, numbered without gaps from 1, each
+// naming the digest of the one before. Errors wrap ErrChain or ErrDocument and name the number.
+func VerifyChain(documents [][]byte) error {
+	previous := ""
+	for i, bytes := range documents {
+		document, err := Decode(bytes)
+		if err != nil {
+			return fmt.Errorf("release %d: %w", i+1, err)
+		}
+		if document.Number != i+1 {
+			return fmt.Errorf("%w: release %d stands where %d belongs", ErrChain, document.Number, i+1)
+		}
+		if document.Previous != previous {
+			return fmt.Errorf("%w: release %d does not name the digest of the one before", ErrChain, i+1)
+		}
+		digest := sha256.Sum256(bytes)
+		previous = hex.EncodeToString(digest[:])
+	}
+	return nil
+}

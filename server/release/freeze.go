@@ -1,0 +1,112 @@
+package release
+
+import (
+	"fmt"
+
+	"aankomst/server/store"
+)
+
+// CutOff says what is frozen, and when.
+type CutOff struct {
+	// Key is what the store knows it by: a day, YYYY-MM-DD, or store.CutOffFinal.
+	Key string
+	// Day is the last day that is counted, YYYY-MM-DD.
+	Day string
+	// YearEnd says that it is the cut-off of 31 December, at which pools are on the menu.
+	YearEnd bool
+	// Late says that the server froze after the cut-off, so that later counts are in.
+	Late bool
+}
+
+// final reports whether the cohort is being closed.
+func (c CutOff) final() bool { return c.Key == store.CutOffFinal }
+
+// Freeze makes the draft of a cohort's release from its exact counts. Earlier holds the drafts of the
+// same cohort that were frozen before, published or not. The policy must have passed Check.
+func Freeze(policy Policy, cohort store.Cohort, counts store.Counts, cutOff CutOff, earlier []Document) (Document, error) {
+	document := Document{
+		Schema: Schema, Policy: policy.Version, Cohort: cohort.Year,
+		Status: Provisional, CutOff: cutOff.Day, FrozenLate: cutOff.Late,
+	}
+	if cutOff.final() {
+		document.Status = Final
+	}
+	document.Figures = append(document.Figures, totalFigure(policy, counts, cutOff.final()))
+	if cutOff.final() || cutOff.YearEnd {
+		for i, pool := range cohort.Pools {
+			if i >= len(counts.Pools) || counts.Pools[i].Number != pool.Number {
+				return Document{}, fmt.Errorf("freezing %d: the counts have no pool %d", cohort.Year, pool.Number)
+			}
+			document.Figures = append(document.Figures, poolFigure(policy, pool, counts.Pools[i]))
+		}
+	}
+	return gate(document, earlier), nil
+}
+
+// totalFigure shows a running total in bands, and a closed cohort's to the per cent where that gives
+// nobody away.
+func totalFigure(policy Policy, counts store.Counts, final bool) Figure {
+	var n, arrived, elsewhere, largest int
+	for _, pool := range counts.Pools {
+		n += pool.Issued - pool.Voided
+		arrived += pool.Arrived
+		elsewhere += pool.Elsewhere
+		largest = max(largest, pool.Arrived)
+	}
+	figure := Figure{Group: GroupTotal}
+	// Which centre saw whom is not known. What one centre can have seen at most is every arrival of
+	// its own pool, and every arrival elsewhere.
+	others := arrived - largest - elsewhere
+	if final && n >= policy.MinReferrals && arrived >= policy.MinArrived &&
+		n-arrived >= policy.MinNotArrived && others >= policy.MinOtherCentres {
+		percent := (200*arrived + n) / (2 * n)
+		figure.Shown = Exact
+		figure.Rate = &Range{Low: percent, High: percent}
+		figure.Referrals = &Range{Low: n, High: n}
+		figure.Interval = envelope(figure)
+		return figure
+	}
+	hidden := Protected
+	if !final {
+		hidden = TooEarly
+	}
+	return banded(policy, figure, n, arrived, hidden)
+}
+
+func poolFigure(policy Policy, pool store.Pool, counts store.PoolCounts) Figure {
+	figure := Figure{Group: fmt.Sprintf("pool:%d", pool.Number), Name: pool.Name}
+	return banded(policy, figure, counts.Issued-counts.Voided, counts.Arrived, Protected)
+}
+
+// banded shows a figure in bands, or hides it as said when the primary rule asks for it. Codes that
+// were replaced, the lost one found again and both confirmed, can bring arrivals past referrals: such
+// a figure is shown as if all had arrived.
+func banded(policy Policy, figure Figure, n, arrived int, hidden Shown) Figure {
+	if n < policy.MinReferrals {
+		figure.Shown = hidden
+		return figure
+	}
+	class, band := policy.sizeClass(n), policy.rateBand(min(arrived, n), n)
+	figure.Shown, figure.Referrals, figure.Rate = Banded, &class, &band
+	figure.Interval = envelope(figure)
+	return figure
+}
+
+// gate stands where the audit of what a reader can work out belongs. Until it is there it shows only
+// what cannot be subtracted from anything: the total, and of a running total only the first band of a
+// cohort. Every pool stays protected, since next to a total one pool gives away the other.
+func gate(document Document, earlier []Document) Document {
+	shownBefore := false
+	for _, before := range earlier {
+		shownBefore = shownBefore || !before.Withheld()
+	}
+	for i, figure := range document.Figures {
+		switch {
+		case figure.Group != GroupTotal:
+			document.Figures[i] = Figure{Group: figure.Group, Name: figure.Name, Shown: Protected}
+		case document.Status == Provisional && shownBefore:
+			document.Figures[i] = Figure{Group: figure.Group, Shown: TooEarly}
+		}
+	}
+	return document
+}
