@@ -1,0 +1,150 @@
+package cohort
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"aankomst/server/calendar"
+	"aankomst/server/store"
+)
+
+// GoneAfter is how long a process that holds a key may be silent before it is taken to be gone, and its
+// copy of the key with it. A process that lives says so every BeatEvery.
+const (
+	GoneAfter = 10 * time.Minute
+	BeatEvery = time.Minute
+)
+
+// CloseOptions are the explicit words that closing asks for.
+type CloseOptions struct {
+	// Early closes before ClosesFrom: codes that are still out can never be confirmed.
+	Early bool
+	// AcceptWithheld goes on although the final release shows nothing.
+	AcceptWithheld bool
+	// EscrowDestroyed says that the escrow copy has been destroyed, everywhere.
+	EscrowDestroyed bool
+}
+
+// Destroys says, before anything is done, what closing a cohort destroys; plain lines for a person.
+func Destroys(cohort store.Cohort) []string {
+	return []string{
+		fmt.Sprintf("the key of %d: codes of that year that are still out can never be confirmed, nor voided", cohort.Year),
+		"the escrow copy of the key, which you destroy yourself",
+		"the list of spent codes: nobody can tell any more whether a given code was confirmed",
+		"the way back: a closed cohort cannot be opened again, and a restored backup is closed again",
+	}
+}
+
+// Close takes a cohort as far towards closed as it can be taken now, and returns the cohort and what
+// it waits for: plain lines, none when the cohort is closed. It goes on where an earlier call stopped,
+// whatever stopped it. Errors wrap ErrTooSoon, ErrKeyFolder or are the store's.
+func (k *Keeper) Close(ctx context.Context, year int, options CloseOptions) (store.Cohort, []string, error) {
+	for {
+		cohort, err := k.Store.GetCohort(ctx, year)
+		if err != nil {
+			return store.Cohort{}, nil, err
+		}
+		if cohort.Stage == store.StageClosed {
+			return cohort, nil, nil
+		}
+		waitsFor, err := k.closeStep(ctx, cohort, options)
+		if err != nil || waitsFor != "" {
+			return cohort, nonEmpty(waitsFor), err
+		}
+		if err := k.Store.AdvanceCohort(ctx, year, cohort.Stage, next(cohort.Stage)); err != nil {
+			return cohort, nil, err
+		}
+	}
+}
+
+// closeStep does what a cohort needs before it may leave its stage, or says what that waits for. It
+// may be repeated.
+func (k *Keeper) closeStep(ctx context.Context, cohort store.Cohort, options CloseOptions) (waitsFor string, err error) {
+	switch cohort.Stage {
+	case store.StageOpen:
+		now := k.Clock()
+		if !options.Early && now.Before(calendar.ClosesFrom(cohort.Year)) {
+			return "", fmt.Errorf("%w: codes of %d are confirmed until %s; close it from %s on, or say that you mean to close it early",
+				ErrTooSoon, cohort.Year, calendar.Day(calendar.ClosesFrom(cohort.Year).AddDate(0, 0, -1)), calendar.Day(calendar.ClosesFrom(cohort.Year)))
+		}
+		if calendar.Year(now) <= cohort.Year {
+			return "", fmt.Errorf("%w: the year %d is not over", ErrTooSoon, cohort.Year)
+		}
+	case store.StageClosing:
+		withheld, err := k.Freeze(ctx, cohort)
+		if err != nil {
+			return "", err
+		}
+		if withheld && !options.AcceptWithheld {
+			return "the final release shows nothing, and can never be made again: say that you accept that", nil
+		}
+	case store.StageReleased:
+		return k.acknowledged(ctx, cohort.Year)
+	case store.StageAcknowledged:
+		return "", k.Folder.Destroy(cohort.Year)
+	case store.StageKeyDestroyed:
+		if !options.EscrowDestroyed {
+			return "the escrow copy has to be destroyed, everywhere: do that, and say so", nil
+		}
+	case store.StageEscrowDestroyed:
+		return "", k.RetireStoreKey()
+	}
+	return "", nil
+}
+
+// acknowledged drops this process's own copy of the key and looks for others. One that has been silent
+// for long is taken to be gone.
+func (k *Keeper) acknowledged(ctx context.Context, year int) (waitsFor string, err error) {
+	k.Ring.Drop(year)
+	if err := k.Store.Beat(ctx, k.Holder, k.Ring.Years(), k.Clock()); err != nil {
+		return "", err
+	}
+	holders, err := k.Store.Holders(ctx, year)
+	if err != nil {
+		return "", err
+	}
+	for _, holder := range holders {
+		if k.Clock().Sub(holder.SeenAt) < GoneAfter {
+			return fmt.Sprintf("another server process (%s) still holds the key; it lets go within a minute, or is taken to be gone after %.0f minutes of silence",
+				holder.Name, GoneAfter.Minutes()), nil
+		}
+	}
+	return "", nil
+}
+
+// Reclose closes again every cohort whose key was destroyed here but which a restored backup shows as
+// open: what was closed stays closed.
+func (k *Keeper) Reclose(ctx context.Context) error {
+	cohorts, err := k.Store.ListCohorts(ctx)
+	if err != nil {
+		return err
+	}
+	for _, cohort := range cohorts {
+		for k.Folder.Destroyed(cohort.Year) && cohort.Stage != store.StageClosed {
+			to := next(cohort.Stage)
+			if err := k.Store.AdvanceCohort(ctx, cohort.Year, cohort.Stage, to); err != nil {
+				return err
+			}
+			cohort.Stage = to
+		}
+	}
+	return nil
+}
+
+// next returns the stage after one that is not the last.
+func next(stage store.Stage) store.Stage {
+	for i, s := range store.Stages {
+		if s == stage {
+			return store.Stages[i+1]
+		}
+	}
+	return stage
+}
+
+func nonEmpty(line string) []string {
+	if line == "" {
+		return nil
+	}
+	return []string{line}
+}

@@ -1,0 +1,90 @@
+package cohort
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+
+	"github.com/cloudflare/circl/oprf"
+
+	"aankomst/refcode"
+	"aankomst/server/store"
+)
+
+const spentKeyBytes = 32
+
+// Key holds a cohort's secrets: the POPRF private key, and the key under which spent codes become
+// nullifiers. Printing one shows a placeholder.
+type Key struct {
+	year    int
+	private *oprf.PrivateKey
+	public  []byte
+	spent   []byte
+}
+
+// GenerateKey draws a fresh key. It is never derived from anything that outlives the cohort, or
+// closing the cohort would destroy nothing.
+func GenerateKey(year int) (*Key, error) {
+	private, err := oprf.GenerateKey(refcode.Suite, rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("drawing the key of %d: %w", year, err)
+	}
+	encoded, err := private.MarshalBinary()
+	if err != nil {
+		return nil, fmt.Errorf("drawing the key of %d: %w", year, err)
+	}
+	spent := make([]byte, spentKeyBytes)
+	if _, err := rand.Read(spent); err != nil {
+		return nil, fmt.Errorf("drawing the key of %d: %w", year, err)
+	}
+	return newKey(year, encoded, spent)
+}
+
+// newKey makes a key of its encoded parts. Its errors wrap ErrKeyFolder and hold no secret.
+func newKey(year int, private, spent []byte) (*Key, error) {
+	key := &Key{year: year, private: new(oprf.PrivateKey), spent: spent}
+	if len(spent) != spentKeyBytes || key.private.UnmarshalBinary(refcode.Suite, private) != nil {
+		return nil, fmt.Errorf("%w: %s is damaged; restore it from the escrow copy", ErrKeyFolder, KeyFile(year))
+	}
+	// circl computes the public half when it is first asked for, and not safely for concurrent use:
+	// asking now settles it.
+	public, err := key.private.Public().MarshalBinary()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s is damaged; restore it from the escrow copy", ErrKeyFolder, KeyFile(year))
+	}
+	key.public = public
+	return key, nil
+}
+
+// PublicKey returns the 32 bytes of the public key.
+func (k *Key) PublicKey() []byte { return bytes.Clone(k.public) }
+
+// String returns a placeholder.
+func (*Key) String() string { return "[cohort key]" }
+
+// GoString returns a placeholder.
+func (*Key) GoString() string { return "[cohort key]" }
+
+// matches returns an error wrapping ErrKeyMismatch unless the cohort was opened with this key.
+func (k *Key) matches(cohort store.Cohort) error {
+	if k.year != cohort.Year || !bytes.Equal(k.public, cohort.PublicKey) {
+		return fmt.Errorf("%w: %s was made for another cohort or store; put back the right file, or restore it from the escrow copy",
+			ErrKeyMismatch, KeyFile(cohort.Year))
+	}
+	return nil
+}
+
+func (k *Key) marshal() ([]byte, error) {
+	private, err := k.private.MarshalBinary()
+	if err != nil {
+		return nil, fmt.Errorf("encoding the key of %d: %w", k.year, err)
+	}
+	document, err := json.MarshalIndent(keyDocument{
+		Note: keyNote, Year: k.year, POPRF: private, Spent: k.spent, Public: k.public,
+	}, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("encoding the key of %d: %w", k.year, err)
+	}
+	return append(document, '\n'), nil
+}
