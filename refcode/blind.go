@@ -48,11 +48,9 @@ func ParseElement(b []byte) (group.Element, error) {
 // Blinding is a client's half of one issuing, between Blind and Finalize. It holds the nonce: keep
 // it in memory, use it for one code, and drop it.
 type Blinding struct {
-	layout Layout
-	info   []byte
-	nonce  []byte
-	client oprf.PartialObliviousClient
-	state  *oprf.FinalizeData
+	// finish verifies an answer and makes the code of it. It is a function, and not the nonce and blind
+	// that it works on, so that no way of printing a Blinding shows them.
+	finish func(*oprf.Evaluation) (Code, error)
 	// Element is what to send: the blinded nonce, 32 bytes, random to everyone else.
 	Element []byte
 }
@@ -89,10 +87,15 @@ func blindWith(directory Directory, pool uint32, nonce []byte, blind group.Scala
 	if err != nil {
 		return nil, fmt.Errorf("encoding the blinded element: %w", err)
 	}
-	return &Blinding{
-		layout: directory.Layout, info: Info(directory.Year, pool), nonce: nonce,
-		client: client, state: state, Element: element,
-	}, nil
+	layout, info := directory.Layout, Info(directory.Year, pool)
+	finish := func(answer *oprf.Evaluation) (Code, error) {
+		outputs, err := client.Finalize(state, answer, info)
+		if err != nil {
+			return Code{}, fmt.Errorf("%w: %w", ErrProof, err)
+		}
+		return newCode(layout, nonce, outputs[0]), nil
+	}
+	return &Blinding{finish: finish, Element: element}, nil
 }
 
 // Finalize verifies the server's answer and makes the code of it. It returns ErrElement for an
@@ -106,9 +109,5 @@ func (b *Blinding) Finalize(evaluated, proof []byte) (Code, error) {
 	if len(proof) != ProofBytes || answer.Proof.UnmarshalBinary(group.Ristretto255, proof) != nil {
 		return Code{}, ErrProof
 	}
-	outputs, err := b.client.Finalize(b.state, answer, b.info)
-	if err != nil {
-		return Code{}, fmt.Errorf("%w: %w", ErrProof, err)
-	}
-	return newCode(b.layout, b.nonce, outputs[0]), nil
+	return b.finish(answer)
 }

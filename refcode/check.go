@@ -68,7 +68,7 @@ type Correction struct {
 }
 
 // explain returns every single wrong symbol and every swap of neighbours that accounts for an
-// invalid word; none when it takes two wrong symbols or more.
+// invalid word; none when it takes more than that.
 func explain(layout Layout, word []byte) []Correction {
 	s0, s1 := syndromes(word)
 	var found []Correction

@@ -1,8 +1,11 @@
 package refcode
 
 import (
+	"fmt"
+	"io"
 	"log/slog"
 	"strings"
+	"unique"
 )
 
 // Alphabet is Crockford's base 32: the value of a symbol is its place here.
@@ -70,9 +73,16 @@ func layoutOf(n int) (Layout, bool) {
 // Whoever holds a code can spend it, so printing or logging a Code by accident shows a placeholder;
 // Text gives the symbols to those who mean it.
 type Code struct {
-	layout Layout
-	nonce  [maxHalfBytes]byte
-	tag    [maxHalfBytes]byte
+	// The bits lie behind a handle because package fmt asks none of the methods below when a Code is in
+	// an unexported field of something printed: %v, %+v and %#v then show an address. (A verb that is
+	// wrong for a struct, as %s, still follows it; go vet reports those.)
+	bits unique.Handle[codeBits]
+}
+
+// codeBits is what is in a code, but for the check symbols, which follow from it.
+type codeBits struct {
+	layout     Layout
+	nonce, tag [maxHalfBytes]byte
 }
 
 const placeholder = "[referral code]"
@@ -80,20 +90,34 @@ const placeholder = "[referral code]"
 // String returns a placeholder, never the symbols.
 func (Code) String() string { return placeholder }
 
-// GoString returns a placeholder, never the symbols.
-func (Code) GoString() string { return placeholder }
+// Format writes a placeholder for every verb, never the symbols.
+func (Code) Format(state fmt.State, _ rune) { _, _ = io.WriteString(state, placeholder) }
 
 // LogValue returns a placeholder, never the symbols.
 func (Code) LogValue() slog.Value { return slog.StringValue(placeholder) }
 
+// value returns what is in the code; nothing for the zero Code.
+func (c Code) value() codeBits {
+	if c == (Code{}) {
+		return codeBits{}
+	}
+	return c.bits.Value()
+}
+
 // Layout returns the code's layout; 0 for the zero Code.
-func (c Code) Layout() Layout { return c.layout }
+func (c Code) Layout() Layout { return c.value().layout }
 
 // Nonce returns a copy of the nonce: the input of the PRF, left-aligned, unused low bits zero.
-func (c Code) Nonce() []byte { return append([]byte(nil), c.nonce[:c.layout.NonceBytes()]...) }
+func (c Code) Nonce() []byte {
+	v := c.value()
+	return append([]byte(nil), v.nonce[:v.layout.NonceBytes()]...)
+}
 
 // Tag returns a copy of the tag: the head of the PRF's output, left-aligned, unused low bits zero.
-func (c Code) Tag() []byte { return append([]byte(nil), c.tag[:c.layout.NonceBytes()]...) }
+func (c Code) Tag() []byte {
+	v := c.value()
+	return append([]byte(nil), v.tag[:v.layout.NonceBytes()]...)
+}
 
 // Symbols returns the code without spaces, as it is read by Decode.
 func (c Code) Symbols() string {
@@ -120,34 +144,35 @@ func (c Code) Text() string { return strings.Join(c.Groups(), " ") }
 
 // word returns the code as symbol values, check symbols included.
 func (c Code) word() []byte {
-	if !c.layout.Valid() {
+	v := c.value()
+	if !v.layout.Valid() {
 		return nil
 	}
-	half := c.layout.half()
+	half := v.layout.half()
 	word := make([]byte, 0, maxSymbols)
-	word = appendSymbols(word, c.nonce[:], half)
-	word = appendSymbols(word, c.tag[:], half)
+	word = appendSymbols(word, v.nonce[:], half)
+	word = appendSymbols(word, v.tag[:], half)
 	return appendCheck(word)
 }
 
 // newCode makes a code of a nonce and of at least as many bytes of PRF output.
 func newCode(layout Layout, nonce, output []byte) Code {
-	c := Code{layout: layout}
+	v := codeBits{layout: layout}
 	size := layout.NonceBytes()
-	copy(c.nonce[:size], nonce)
-	copy(c.tag[:size], output)
-	clearTail(c.nonce[:size], layout)
-	clearTail(c.tag[:size], layout)
-	return c
+	copy(v.nonce[:size], nonce)
+	copy(v.tag[:size], output)
+	clearTail(v.nonce[:size], layout)
+	clearTail(v.tag[:size], layout)
+	return Code{unique.Make(v)}
 }
 
 // codeOf makes a code of symbol values whose check symbols have been verified.
 func codeOf(layout Layout, word []byte) Code {
-	c := Code{layout: layout}
+	v := codeBits{layout: layout}
 	half := layout.half()
-	packSymbols(c.nonce[:], word[:half])
-	packSymbols(c.tag[:], word[half:2*half])
-	return c
+	packSymbols(v.nonce[:], word[:half])
+	packSymbols(v.tag[:], word[half:2*half])
+	return Code{unique.Make(v)}
 }
 
 // TagOf returns the tag for a PRF output: its first 35 bits (45 in the long layout), left-aligned.

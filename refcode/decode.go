@@ -39,8 +39,9 @@ type DecodeError struct {
 	// Symbols is how many symbols and bad characters the text has.
 	Symbols int
 
-	word   []byte
-	layout Layout
+	// corrections is a function, and not the symbols that it works on, so that no way of printing the
+	// error shows them.
+	corrections func() []Correction
 }
 
 // Error describes the fault and what to do next, without quoting the text.
@@ -67,10 +68,10 @@ func (e *DecodeError) Error() string {
 // Corrections returns what may have been meant, all explanations by one wrong symbol or by two
 // swapped neighbours; none for faults other than FaultCheck.
 func (e *DecodeError) Corrections() []Correction {
-	if e.Fault != FaultCheck {
+	if e.corrections == nil {
 		return nil
 	}
-	return explain(e.layout, e.word)
+	return e.corrections()
 }
 
 // places writes positions for a person: "place 2", "places 2, 3".
@@ -86,8 +87,8 @@ func places(positions []int) string {
 }
 
 // Decode reads a code as people write it: either case of ASCII letters, O for 0, I and L for 1, and
-// spaces (also U+00A0 and U+202F), hyphens, dashes (U+2010 to U+2015) and dots anywhere. Everything
-// else, U included, is refused. The error is always a *DecodeError.
+// spaces (also U+00A0 and U+202F), tabs, line ends, hyphens, dashes (U+2010 to U+2015) and dots
+// anywhere. Everything else, U included, is refused. The error is always a *DecodeError.
 //
 // A code that decodes is well formed, no more: only the server can tell whether it was issued.
 func Decode(text string) (Code, error) {
@@ -121,7 +122,7 @@ func Decode(text string) (Code, error) {
 	if s0, s1 := syndromes(word); s0 != 0 || s1 != 0 {
 		return Code{}, &DecodeError{
 			Fault: FaultCheck, Positions: suspects(explain(layout, word)), Symbols: len(word),
-			word: word, layout: layout,
+			corrections: func() []Correction { return explain(layout, word) },
 		}
 	}
 	return codeOf(layout, word), nil

@@ -90,8 +90,9 @@ type Access struct {
 	Roles []Access_Role `protobuf:"varint,1,rep,packed,name=roles,proto3,enum=aankomst.v1.Access_Role" json:"roles,omitempty"`
 	// Everyone may call the method, without signing in.
 	Public bool `protobuf:"varint,2,opt,name=public,proto3" json:"public,omitempty"`
-	// The call belongs to a conversation or an arrival: nothing about it is logged or counted singly.
-	Unlogged      bool `protobuf:"varint,3,opt,name=unlogged,proto3" json:"unlogged,omitempty"`
+	// The method administers: its calls are logged, with time and outcome. Nothing about a call of any
+	// other method is logged or counted singly, since a log of them would be a diary of conversations.
+	Logged        bool `protobuf:"varint,3,opt,name=logged,proto3" json:"logged,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -140,9 +141,9 @@ func (x *Access) GetPublic() bool {
 	return false
 }
 
-func (x *Access) GetUnlogged() bool {
+func (x *Access) GetLogged() bool {
 	if x != nil {
-		return x.Unlogged
+		return x.Logged
 	}
 	return false
 }
@@ -170,11 +171,11 @@ var File_aankomst_v1_access_proto protoreflect.FileDescriptor
 
 const file_aankomst_v1_access_proto_rawDesc = "" +
 	"\n" +
-	"\x18aankomst/v1/access.proto\x12\vaankomst.v1\x1a google/protobuf/descriptor.proto\"\xca\x01\n" +
+	"\x18aankomst/v1/access.proto\x12\vaankomst.v1\x1a google/protobuf/descriptor.proto\"\xc6\x01\n" +
 	"\x06Access\x12.\n" +
 	"\x05roles\x18\x01 \x03(\x0e2\x18.aankomst.v1.Access.RoleR\x05roles\x12\x16\n" +
-	"\x06public\x18\x02 \x01(\bR\x06public\x12\x1a\n" +
-	"\bunlogged\x18\x03 \x01(\bR\bunlogged\"\\\n" +
+	"\x06public\x18\x02 \x01(\bR\x06public\x12\x16\n" +
+	"\x06logged\x18\x03 \x01(\bR\x06logged\"\\\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +

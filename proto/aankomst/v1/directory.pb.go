@@ -1671,30 +1671,32 @@ const file_aankomst_v1_directory_proto_rawDesc = "" +
 	"\x13CloseCohortResponse\x12+\n" +
 	"\x06cohort\x18\x01 \x01(\v2\x13.aankomst.v1.CohortR\x06cohort\x12\x1a\n" +
 	"\bdestroys\x18\x02 \x03(\tR\bdestroys\x12\x1b\n" +
-	"\twaits_for\x18\x03 \x03(\tR\bwaitsFor2\xa9\a\n" +
+	"\twaits_for\x18\x03 \x03(\tR\bwaitsFor2\xb8\a\n" +
 	"\x10DirectoryService\x12\\\n" +
 	"\vListCentres\x12\x1f.aankomst.v1.ListCentresRequest\x1a .aankomst.v1.ListCentresResponse\"\n" +
 	"\x8a\xb5\x18\x06\n" +
-	"\x04\x01\x02\x03\x04\x12J\n" +
-	"\tGetCentre\x12\x1d.aankomst.v1.GetCentreRequest\x1a\x13.aankomst.v1.Centre\"\t\x8a\xb5\x18\x05\n" +
-	"\x03\x02\x03\x04\x12N\n" +
-	"\fCreateCentre\x12 .aankomst.v1.CreateCentreRequest\x1a\x13.aankomst.v1.Centre\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x04\x12N\n" +
-	"\fUpdateCentre\x12 .aankomst.v1.UpdateCentreRequest\x1a\x13.aankomst.v1.Centre\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x04\x12P\n" +
-	"\rArchiveCentre\x12!.aankomst.v1.ArchiveCentreRequest\x1a\x13.aankomst.v1.Centre\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x04\x12M\n" +
-	"\vSetCapacity\x12\x1f.aankomst.v1.SetCapacityRequest\x1a\x13.aankomst.v1.Centre\"\b\x8a\xb5\x18\x04\n" +
-	"\x02\x02\x04\x12X\n" +
+	"\x04\x01\x02\x03\x04\x12K\n" +
+	"\tGetCentre\x12\x1d.aankomst.v1.GetCentreRequest\x1a\x13.aankomst.v1.Centre\"\n" +
+	"\x8a\xb5\x18\x06\n" +
+	"\x04\x01\x02\x03\x04\x12P\n" +
+	"\fCreateCentre\x12 .aankomst.v1.CreateCentreRequest\x1a\x13.aankomst.v1.Centre\"\t\x8a\xb5\x18\x05\n" +
+	"\x01\x04\x18\x01\x12P\n" +
+	"\fUpdateCentre\x12 .aankomst.v1.UpdateCentreRequest\x1a\x13.aankomst.v1.Centre\"\t\x8a\xb5\x18\x05\n" +
+	"\x01\x04\x18\x01\x12R\n" +
+	"\rArchiveCentre\x12!.aankomst.v1.ArchiveCentreRequest\x1a\x13.aankomst.v1.Centre\"\t\x8a\xb5\x18\x05\n" +
+	"\x01\x04\x18\x01\x12O\n" +
+	"\vSetCapacity\x12\x1f.aankomst.v1.SetCapacityRequest\x1a\x13.aankomst.v1.Centre\"\n" +
+	"\x8a\xb5\x18\x06\n" +
+	"\x02\x02\x04\x18\x01\x12X\n" +
 	"\vListCohorts\x12\x1f.aankomst.v1.ListCohortsRequest\x1a .aankomst.v1.ListCohortsResponse\"\x06\x8a\xb5\x18\x02\x10\x01\x12G\n" +
-	"\tGetCohort\x12\x1d.aankomst.v1.GetCohortRequest\x1a\x13.aankomst.v1.Cohort\"\x06\x8a\xb5\x18\x02\x10\x01\x12V\n" +
+	"\tGetCohort\x12\x1d.aankomst.v1.GetCohortRequest\x1a\x13.aankomst.v1.Cohort\"\x06\x8a\xb5\x18\x02\x10\x01\x12X\n" +
 	"\n" +
-	"OpenCohort\x12\x1e.aankomst.v1.OpenCohortRequest\x1a\x1f.aankomst.v1.OpenCohortResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x04\x12T\n" +
-	"\x0fAddCentreToPool\x12#.aankomst.v1.AddCentreToPoolRequest\x1a\x13.aankomst.v1.Cohort\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x04\x12Y\n" +
-	"\vCloseCohort\x12\x1f.aankomst.v1.CloseCohortRequest\x1a .aankomst.v1.CloseCohortResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x04B'Z%aankomst/proto/aankomst/v1;aankomstv1b\x06proto3"
+	"OpenCohort\x12\x1e.aankomst.v1.OpenCohortRequest\x1a\x1f.aankomst.v1.OpenCohortResponse\"\t\x8a\xb5\x18\x05\n" +
+	"\x01\x04\x18\x01\x12V\n" +
+	"\x0fAddCentreToPool\x12#.aankomst.v1.AddCentreToPoolRequest\x1a\x13.aankomst.v1.Cohort\"\t\x8a\xb5\x18\x05\n" +
+	"\x01\x04\x18\x01\x12[\n" +
+	"\vCloseCohort\x12\x1f.aankomst.v1.CloseCohortRequest\x1a .aankomst.v1.CloseCohortResponse\"\t\x8a\xb5\x18\x05\n" +
+	"\x01\x04\x18\x01B'Z%aankomst/proto/aankomst/v1;aankomstv1b\x06proto3"
 
 var (
 	file_aankomst_v1_directory_proto_rawDescOnce sync.Once

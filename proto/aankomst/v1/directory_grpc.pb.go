@@ -41,7 +41,7 @@ type DirectoryServiceClient interface {
 	// Lists the centres, by id. Clients load the whole list and choose in it themselves, so that the
 	// server never learns which centre a conversation was about.
 	ListCentres(ctx context.Context, in *ListCentresRequest, opts ...grpc.CallOption) (*ListCentresResponse, error)
-	// Gets one centre. The helpline's clients do not call it: see ListCentres.
+	// Gets one centre. A counsellor's client does not call it: see ListCentres.
 	GetCentre(ctx context.Context, in *GetCentreRequest, opts ...grpc.CallOption) (*Centre, error)
 	// Adds a centre.
 	CreateCentre(ctx context.Context, in *CreateCentreRequest, opts ...grpc.CallOption) (*Centre, error)
@@ -193,7 +193,7 @@ type DirectoryServiceServer interface {
 	// Lists the centres, by id. Clients load the whole list and choose in it themselves, so that the
 	// server never learns which centre a conversation was about.
 	ListCentres(context.Context, *ListCentresRequest) (*ListCentresResponse, error)
-	// Gets one centre. The helpline's clients do not call it: see ListCentres.
+	// Gets one centre. A counsellor's client does not call it: see ListCentres.
 	GetCentre(context.Context, *GetCentreRequest) (*Centre, error)
 	// Adds a centre.
 	CreateCentre(context.Context, *CreateCentreRequest) (*Centre, error)

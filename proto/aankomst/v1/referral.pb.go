@@ -347,14 +347,14 @@ const file_aankomst_v1_referral_proto_rawDesc = "" +
 	" RecordReferralWithoutCodeRequest\x12\x16\n" +
 	"\x06cohort\x18\x01 \x01(\rR\x06cohort\x12\x12\n" +
 	"\x04pool\x18\x02 \x01(\rR\x04pool\"#\n" +
-	"!RecordReferralWithoutCodeResponse2\xdc\x02\n" +
-	"\x0fReferralService\x12a\n" +
-	"\rIssueReferral\x12!.aankomst.v1.IssueReferralRequest\x1a\".aankomst.v1.IssueReferralResponse\"\t\x8a\xb5\x18\x05\n" +
-	"\x01\x01\x18\x01\x12^\n" +
-	"\fVoidReferral\x12 .aankomst.v1.VoidReferralRequest\x1a!.aankomst.v1.VoidReferralResponse\"\t\x8a\xb5\x18\x05\n" +
-	"\x01\x01\x18\x01\x12\x85\x01\n" +
-	"\x19RecordReferralWithoutCode\x12-.aankomst.v1.RecordReferralWithoutCodeRequest\x1a..aankomst.v1.RecordReferralWithoutCodeResponse\"\t\x8a\xb5\x18\x05\n" +
-	"\x01\x01\x18\x01B'Z%aankomst/proto/aankomst/v1;aankomstv1b\x06proto3"
+	"!RecordReferralWithoutCodeResponse2\xd6\x02\n" +
+	"\x0fReferralService\x12_\n" +
+	"\rIssueReferral\x12!.aankomst.v1.IssueReferralRequest\x1a\".aankomst.v1.IssueReferralResponse\"\a\x8a\xb5\x18\x03\n" +
+	"\x01\x01\x12\\\n" +
+	"\fVoidReferral\x12 .aankomst.v1.VoidReferralRequest\x1a!.aankomst.v1.VoidReferralResponse\"\a\x8a\xb5\x18\x03\n" +
+	"\x01\x01\x12\x83\x01\n" +
+	"\x19RecordReferralWithoutCode\x12-.aankomst.v1.RecordReferralWithoutCodeRequest\x1a..aankomst.v1.RecordReferralWithoutCodeResponse\"\a\x8a\xb5\x18\x03\n" +
+	"\x01\x01B'Z%aankomst/proto/aankomst/v1;aankomstv1b\x06proto3"
 
 var (
 	file_aankomst_v1_referral_proto_rawDescOnce sync.Once

@@ -667,10 +667,10 @@ const file_aankomst_v1_release_proto_rawDesc = "" +
 	"\breleases\x18\x01 \x03(\v2\x14.aankomst.v1.ReleaseR\breleases\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"+\n" +
 	"\x11GetReleaseRequest\x12\x16\n" +
-	"\x06number\x18\x01 \x01(\rR\x06number2\x92\x02\n" +
-	"\x0eReleaseService\x12S\n" +
-	"\x0ePublishRelease\x12\".aankomst.v1.PublishReleaseRequest\x1a\x14.aankomst.v1.Release\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x03\x12]\n" +
+	"\x06number\x18\x01 \x01(\rR\x06number2\x94\x02\n" +
+	"\x0eReleaseService\x12U\n" +
+	"\x0ePublishRelease\x12\".aankomst.v1.PublishReleaseRequest\x1a\x14.aankomst.v1.Release\"\t\x8a\xb5\x18\x05\n" +
+	"\x01\x03\x18\x01\x12]\n" +
 	"\fListReleases\x12 .aankomst.v1.ListReleasesRequest\x1a!.aankomst.v1.ListReleasesResponse\"\b\x8a\xb5\x18\x04\n" +
 	"\x02\x02\x03\x12L\n" +
 	"\n" +
