@@ -1,0 +1,129 @@
+package server
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	aankomstv1 "aankomst/proto/aankomst/v1"
+	"aankomst/refcode"
+	"aankomst/server/access"
+	"aankomst/server/cohort"
+	"aankomst/server/ledger"
+	"aankomst/server/store"
+)
+
+// arrivals confirms, with the code alone.
+type arrivals struct {
+	aankomstv1.UnimplementedArrivalServiceServer
+	store   store.Store
+	ring    *cohort.Keyring
+	ledger  *ledger.Ledger
+	guesses *access.Guesses
+	clock   func() time.Time
+}
+
+// ConfirmArrival gives one answer for a code confirmed now or before, and one refusal for a code that
+// is unknown, voided, expired or of a closed cohort.
+func (a *arrivals) ConfirmArrival(ctx context.Context, request *aankomstv1.ConfirmArrivalRequest) (*aankomstv1.ConfirmArrivalResponse, error) {
+	outcome, err := a.spend(ctx, request.GetCode(), request.GetWaitBand(), store.Arrive)
+	if err != nil {
+		return nil, err
+	}
+	return &aankomstv1.ConfirmArrivalResponse{Outcome: outcome}, nil
+}
+
+// UndoArrival gives one answer for every genuine code, whether or not it was confirmed.
+func (a *arrivals) UndoArrival(ctx context.Context, request *aankomstv1.UndoArrivalRequest) (*aankomstv1.UndoArrivalResponse, error) {
+	if _, err := a.spend(ctx, request.GetCode(), request.GetWaitBand(), store.Undo); err != nil {
+		return nil, err
+	}
+	return &aankomstv1.UndoArrivalResponse{}, nil
+}
+
+// spend recognises a code and records what happens to it. All of it is one attempt of the centre: a
+// voided code counts against the limit like an unknown one, or the limit would tell them apart.
+func (a *arrivals) spend(ctx context.Context, text string, band aankomstv1.WaitBand_Value, kind store.Kind) (outcome aankomstv1.ConfirmArrivalResponse_Outcome, err error) {
+	wait, err := waitBand(band)
+	if err != nil {
+		return 0, err
+	}
+	code, err := refcode.Decode(text)
+	if err != nil {
+		return 0, err
+	}
+	centre, err := guard(ctx, a.store)
+	if err != nil {
+		return 0, err
+	}
+	accepted := false
+	err = a.guesses.Attempt(ctx, centre, func() (wrong bool, err error) {
+		found := a.ring.Recognise(code)
+		if !found.Genuine {
+			return true, nil
+		}
+		if found.Pool == refcode.PracticePool {
+			accepted, outcome = true, aankomstv1.ConfirmArrivalResponse_PRACTICE
+			return false, nil
+		}
+		entry := store.Entry{Kind: kind, Year: found.Year, Pool: found.Pool, Nullifier: found.Nullifier, WaitBand: wait}
+		if entry.Elsewhere, err = a.elsewhere(ctx, centre, found); err != nil {
+			return false, err
+		}
+		recorded, err := a.ledger.Record(ctx, entry)
+		if err != nil {
+			return false, err
+		}
+		accepted = recorded != store.Voided && recorded != store.NotOpen
+		outcome = aankomstv1.ConfirmArrivalResponse_CONFIRMED
+		return !accepted, nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	if !accepted {
+		return 0, errNotAccepted
+	}
+	return outcome, nil
+}
+
+// elsewhere reports whether a centre is outside the pool of a code.
+func (a *arrivals) elsewhere(ctx context.Context, centre string, found cohort.Recognition) (bool, error) {
+	of, err := a.store.GetCohort(ctx, found.Year)
+	if err != nil {
+		return false, err
+	}
+	for _, pool := range of.Pools {
+		if pool.Number == found.Pool {
+			return !slices.Contains(pool.Centres, centre), nil
+		}
+	}
+	return true, nil
+}
+
+// RecordArrivalWithoutCode counts apart, never in the rate.
+func (a *arrivals) RecordArrivalWithoutCode(ctx context.Context, request *aankomstv1.RecordArrivalWithoutCodeRequest) (*aankomstv1.RecordArrivalWithoutCodeResponse, error) {
+	if _, err := guard(ctx, a.store); err != nil {
+		return nil, err
+	}
+	year := int(request.GetCohort())
+	if err := requireState(ctx, a.store, year, a.clock(), cohort.Open, cohort.Maturing); err != nil {
+		return nil, err
+	}
+	outcome, err := a.ledger.Record(ctx, store.Entry{Kind: store.ArriveWithoutCode, Year: year})
+	if err != nil {
+		return nil, err
+	}
+	if outcome != store.Done {
+		return nil, notInState(year, cohort.Closing)
+	}
+	return &aankomstv1.RecordArrivalWithoutCodeResponse{}, nil
+}
+
+// waitBand translates a band; the numbers are the same in the proto and in the store.
+func waitBand(band aankomstv1.WaitBand_Value) (store.WaitBand, error) {
+	if band < 0 || int(band) >= int(store.WaitBands) {
+		return 0, invalid("wait_band", "choose one of the bands of WaitBand, or leave it out")
+	}
+	return store.WaitBand(band), nil
+}

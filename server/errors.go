@@ -1,0 +1,194 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/protoadapt"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"aankomst/refcode"
+	"aankomst/server/access"
+	"aankomst/server/cohort"
+	"aankomst/server/store"
+)
+
+// errorDomain is the domain of every ErrorInfo.
+const errorDomain = "aankomst"
+
+// problem is an error as it goes over the wire. Handlers return one where the domain has no error of
+// its own; everything else is translated by toStatus.
+type problem struct {
+	code codes.Code
+	// reason is stable: clients branch on it.
+	reason string
+	// message says in English what to do next. It never holds a code, an element or a token.
+	message string
+	// field names the field of the request that is at fault.
+	field string
+	// metadata is for clients: positions, dates.
+	metadata map[string]string
+	// retryAfter is how long to wait; zero when waiting does not help.
+	retryAfter time.Duration
+}
+
+func (p *problem) Error() string { return p.message }
+
+// invalid returns a problem with one field of the request.
+func invalid(field, format string, args ...any) *problem {
+	return &problem{code: codes.InvalidArgument, reason: "FIELD_INVALID", field: field, message: fmt.Sprintf(format, args...)}
+}
+
+var (
+	errNotAccepted = &problem{
+		code: codes.NotFound, reason: "CODE_NOT_ACCEPTED",
+		message: "the code is not accepted: read it back symbol by symbol; if it stays so, record an arrival without code",
+	}
+	errInternal = &problem{
+		code: codes.Internal, reason: "INTERNAL",
+		message: "something went wrong on the server; try again, and tell the operator if it stays so",
+	}
+	errUnavailable = &problem{
+		code: codes.Unavailable, reason: "STORE_UNAVAILABLE", retryAfter: 2 * time.Second,
+		message: "the server cannot reach or write its store now: nothing was counted, or a retry is safe; try again in a moment",
+	}
+	errMalformed = &problem{
+		code: codes.InvalidArgument, reason: "MALFORMED_REQUEST",
+		message: "the request could not be read: it must be valid UTF-8, with the fields and types of docs/openapi.swagger.json and no others",
+	}
+	errTooLarge = &problem{
+		code: codes.ResourceExhausted, reason: "REQUEST_TOO_LARGE",
+		message: fmt.Sprintf("the request is larger than %d bytes", maxRequest),
+	}
+)
+
+// toStatus is the only place where errors become status codes. Causes stay on this side: the second
+// result says whether the operator should learn of this one.
+func toStatus(err error) (_ *status.Status, fault bool) {
+	var p *problem
+	switch {
+	case err == nil:
+		return status.New(codes.OK, ""), false
+	case errors.As(err, &p):
+		return p.status(), p == errInternal
+	case errors.Is(err, context.Canceled):
+		return (&problem{code: codes.Canceled, reason: "CANCELLED", message: "the caller went away"}).status(), false
+	case errors.Is(err, context.DeadlineExceeded):
+		return (&problem{
+			code: codes.DeadlineExceeded, reason: "TIMEOUT",
+			message: "the call took too long; repeating a confirmation, undo or void is always safe",
+		}).status(), false
+	}
+	if p := fromDomain(err); p != nil {
+		return p.status(), p == errUnavailable
+	}
+	if s, ok := status.FromError(err); ok {
+		return s, false
+	}
+	return errInternal.status(), true
+}
+
+// fromDomain translates the errors of the domain packages; nil for any other.
+func fromDomain(err error) *problem {
+	var decode *refcode.DecodeError
+	var limit *access.LimitError
+	switch {
+	case errors.As(err, &decode):
+		return malformedCode(decode)
+	case errors.As(err, &limit):
+		return &problem{
+			code: codes.ResourceExhausted, reason: "TOO_MANY_WRONG_CODES", retryAfter: limit.RetryAfter,
+			message: limit.Error() + "; or record an arrival without code",
+		}
+	case errors.Is(err, refcode.ErrElement):
+		return &problem{
+			code: codes.InvalidArgument, reason: "ELEMENT_INVALID", field: "blinded_element",
+			message: "the blinded element is not the canonical encoding of a ristretto255 element other than the identity",
+		}
+	case errors.Is(err, cohort.ErrNoPool):
+		return &problem{code: codes.NotFound, reason: "POOL_NOT_FOUND", field: "pool", message: "the cohort has no such pool; list the cohorts again"}
+	case errors.Is(err, cohort.ErrNotLoaded):
+		return &problem{
+			code: codes.Unavailable, reason: "KEY_NOT_LOADED", retryAfter: 2 * time.Second,
+			message: "the server is taking this cohort's key into use; try again in a moment",
+		}
+	case errors.Is(err, access.ErrNoToken):
+		return &problem{code: codes.Unauthenticated, reason: "TOKEN_MISSING", message: "sign in: send the header Authorization: Bearer TOKEN"}
+	case errors.Is(err, access.ErrUnknownToken):
+		return &problem{code: codes.Unauthenticated, reason: "TOKEN_UNKNOWN", message: "this token is not known here; check that it was copied whole"}
+	case errors.Is(err, access.ErrRevoked):
+		return &problem{code: codes.Unauthenticated, reason: "TOKEN_REVOKED", message: "this token was revoked; ask the administrator for a new one"}
+	case errors.Is(err, access.ErrExpired):
+		return &problem{code: codes.Unauthenticated, reason: "TOKEN_EXPIRED", message: "this token has expired; ask the administrator for a new one"}
+	case errors.Is(err, cohort.ErrPlan), errors.Is(err, cohort.ErrRecipient):
+		return &problem{code: codes.InvalidArgument, reason: "PLAN_REFUSED", message: err.Error()}
+	case errors.Is(err, cohort.ErrTooSoon):
+		return &problem{code: codes.FailedPrecondition, reason: "TOO_SOON", message: err.Error()}
+	case errors.Is(err, cohort.ErrNoKey), errors.Is(err, cohort.ErrKeyMismatch), errors.Is(err, cohort.ErrKeyFolder):
+		return &problem{
+			code: codes.Unavailable, reason: "KEY_UNAVAILABLE",
+			message: "the server cannot use its key folder; the operator finds the cause in the server's log",
+		}
+	case errors.Is(err, store.ErrUnavailable):
+		return errUnavailable
+	case errors.Is(err, store.ErrNotFound):
+		return &problem{code: codes.NotFound, reason: "NOT_FOUND", message: "there is nothing of that name; list again"}
+	case errors.Is(err, store.ErrExists):
+		return &problem{code: codes.AlreadyExists, reason: "ALREADY_EXISTS", message: "that exists already; nothing was changed"}
+	case errors.Is(err, store.ErrConflict):
+		return &problem{code: codes.Aborted, reason: "CHANGED_MEANWHILE", message: "it was changed meanwhile; look at it again, then repeat"}
+	}
+	return nil
+}
+
+// malformedCode tells where a code may be wrong, and never what stands there.
+func malformedCode(err *refcode.DecodeError) *problem {
+	p := &problem{
+		code: codes.InvalidArgument, reason: "CODE_MALFORMED", field: "code", message: err.Error(),
+		metadata: map[string]string{"fault": string(err.Fault)},
+	}
+	if len(err.Positions) > 0 {
+		positions := make([]string, len(err.Positions))
+		for i, position := range err.Positions {
+			positions[i] = strconv.Itoa(position)
+		}
+		p.metadata["positions"] = strings.Join(positions, ",")
+	}
+	return p
+}
+
+// status returns the status with its details: ErrorInfo always, BadRequest and RetryInfo where they
+// apply.
+func (p *problem) status() *status.Status {
+	details := []protoadapt.MessageV1{&errdetails.ErrorInfo{Reason: p.reason, Domain: errorDomain, Metadata: p.metadata}}
+	if p.field != "" {
+		details = append(details, &errdetails.BadRequest{FieldViolations: []*errdetails.BadRequest_FieldViolation{
+			{Field: p.field, Description: p.message, Reason: p.reason},
+		}})
+	}
+	if p.retryAfter > 0 {
+		details = append(details, &errdetails.RetryInfo{RetryDelay: durationpb.New(p.retryAfter)})
+	}
+	s, err := status.New(p.code, p.message).WithDetails(details...)
+	if err != nil {
+		return status.New(p.code, p.message)
+	}
+	return s
+}
+
+// retryAfter returns how long a status asks to wait; zero when it asks nothing.
+func retryAfter(s *status.Status) time.Duration {
+	for _, detail := range s.Details() {
+		if info, ok := detail.(*errdetails.RetryInfo); ok {
+			return info.GetRetryDelay().AsDuration()
+		}
+	}
+	return 0
+}

@@ -1,0 +1,220 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/test/bufconn"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	aankomstv1 "aankomst/proto/aankomst/v1"
+	"aankomst/server/release"
+	"aankomst/server/store"
+)
+
+// gateway answers REST by calling the gRPC server over an in-process connection, so that REST passes
+// the same checks.
+type gateway struct {
+	inProcess  *bufconn.Listener
+	connection *grpc.ClientConn
+	handler    http.Handler
+}
+
+// inProcessNetwork names the in-process connection; see optionalTLS.
+const inProcessNetwork = "bufconn"
+
+func (s *Server) newGateway(rpc *grpc.Server) (*gateway, error) {
+	g := &gateway{inProcess: bufconn.Listen(maxRequest)}
+	var err error
+	g.connection, err = grpc.NewClient("passthrough:"+inProcessNetwork,
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return g.inProcess.DialContext(ctx) }),
+		grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return nil, fmt.Errorf("connecting REST to gRPC: %w", err)
+	}
+	mux := runtime.NewServeMux(
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, &runtime.JSONPb{
+			MarshalOptions:   protojson.MarshalOptions{EmitUnpopulated: true},
+			UnmarshalOptions: protojson.UnmarshalOptions{DiscardUnknown: false},
+		}),
+		runtime.WithErrorHandler(writeError),
+		runtime.WithIncomingHeaderMatcher(func(name string) (string, bool) {
+			return "authorization", strings.EqualFold(name, "authorization")
+		}),
+		runtime.WithOutgoingHeaderMatcher(func(string) (string, bool) { return "", false }),
+		runtime.WithDisablePathLengthFallback(),
+	)
+	ctx := context.Background()
+	err = errors.Join(
+		aankomstv1.RegisterDirectoryServiceHandler(ctx, mux, g.connection),
+		aankomstv1.RegisterReferralServiceHandler(ctx, mux, g.connection),
+		aankomstv1.RegisterArrivalServiceHandler(ctx, mux, g.connection),
+		aankomstv1.RegisterReleaseServiceHandler(ctx, mux, g.connection),
+		mux.HandlePath(http.MethodGet, "/v1/releases/{number}:export", g.export(mux)),
+		mux.HandlePath(http.MethodGet, "/healthz", func(w http.ResponseWriter, _ *http.Request, _ map[string]string) {
+			writeJSON(w, http.StatusOK, map[string]bool{"alive": true})
+		}),
+		mux.HandlePath(http.MethodGet, "/readyz", func(w http.ResponseWriter, r *http.Request, _ map[string]string) {
+			state := s.readiness(r.Context())
+			code := http.StatusOK
+			if !state.Ready {
+				code = http.StatusServiceUnavailable
+			}
+			writeJSON(w, code, state)
+		}),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("registering REST: %w", err)
+	}
+	g.handler = guarded(mux)
+	return g, nil
+}
+
+func (g *gateway) close() {
+	g.connection.Close()
+	g.inProcess.Close()
+}
+
+// guarded bounds the body and sets the headers that every answer carries.
+func guarded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := w.Header()
+		header.Set("Cache-Control", "no-store")
+		header.Set("X-Content-Type-Options", "nosniff")
+		header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		header.Set("Referrer-Policy", "no-referrer")
+		if r.ContentLength > maxRequest {
+			// The rest of the body will not be read, so the connection cannot be used again.
+			header.Set("Connection", "close")
+			writeStatus(w, http.StatusRequestEntityTooLarge, errTooLarge.status())
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxRequest)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// writeError writes an error as JSON. Errors of the gateway itself may quote the request, so they are
+// replaced; errors of the server are written as they are.
+func writeError(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {
+	s := status.Convert(err)
+	code := runtime.HTTPStatusFromCode(s.Code())
+	var p *problem
+	switch {
+	case len(s.Details()) > 0:
+	case strings.Contains(s.Message(), "request body too large"):
+		p, code = errTooLarge, http.StatusRequestEntityTooLarge
+	case s.Code() == codes.InvalidArgument:
+		p = errMalformed
+	case s.Code() == codes.NotFound:
+		p = &problem{code: codes.NotFound, reason: "NO_SUCH_PATH", message: "there is nothing at this path; the paths are in docs/openapi.swagger.json"}
+	case s.Code() == codes.Unimplemented:
+		p = &problem{code: codes.Unimplemented, reason: "NO_SUCH_METHOD", message: "this path does not take that HTTP method"}
+		code = http.StatusMethodNotAllowed
+	case s.Code() == codes.Unavailable:
+		p = errUnavailable
+	default:
+		translated, _ := toStatus(err)
+		s = translated
+	}
+	if p != nil {
+		s = p.status()
+	}
+	if s.Code() == codes.Unauthenticated {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	}
+	writeStatus(w, code, s)
+}
+
+func writeStatus(w http.ResponseWriter, code int, s *status.Status) {
+	body, err := protojson.Marshal(s.Proto())
+	if err != nil {
+		body = []byte(`{"code":13}`)
+	}
+	if wait := retryAfter(s); wait > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	w.Write(body)
+}
+
+func writeJSON(w http.ResponseWriter, code int, value any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	json.NewEncoder(w).Encode(value)
+}
+
+// exporters write a release as a file, by format.
+var exporters = map[string]struct {
+	contentType string
+	write       func(io.Writer, store.Release) error
+}{
+	"csv": {"text/csv; charset=utf-8", release.WriteCSV},
+	"json": {"application/json", func(w io.Writer, r store.Release) error {
+		_, err := w.Write(r.Document)
+		return err
+	}},
+}
+
+// export serves a release as a file. It is a plain handler, since the gateway cannot send files without
+// a copied proto; asking for the release by gRPC first makes it pass the same checks.
+func (g *gateway) export(mux *runtime.ServeMux) runtime.HandlerFunc {
+	client := aankomstv1.NewReleaseServiceClient(g.connection)
+	return func(w http.ResponseWriter, r *http.Request, path map[string]string) {
+		fail := func(err error) { writeError(r.Context(), mux, nil, w, r, err) }
+		number, err := strconv.ParseUint(path["number"], 10, 32)
+		if err != nil {
+			fail(invalid("number", "the number of a release is a whole number").status().Err())
+			return
+		}
+		format := r.URL.Query().Get("format")
+		exporter, known := exporters[format]
+		if !known {
+			fail(invalid("format", "choose format=csv or format=json").status().Err())
+			return
+		}
+		ctx := metadata.AppendToOutgoingContext(r.Context(), "authorization", r.Header.Get("Authorization"))
+		found, err := client.GetRelease(ctx, &aankomstv1.GetReleaseRequest{Number: uint32(number)})
+		if err != nil {
+			fail(err)
+			return
+		}
+		w.Header().Set("Content-Type", exporter.contentType)
+		w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=\"aankomst-release-%d.%s\"", number, format))
+		exporter.write(w, store.Release{Document: found.GetDocument(), Digest: [32]byte(found.GetDigest())})
+	}
+}
+
+// optionalTLS asks for TLS on the network and not on the in-process connection.
+type optionalTLS struct {
+	credentials.TransportCredentials
+}
+
+// ServerHandshake is called by grpc for each new connection.
+func (c optionalTLS) ServerHandshake(connection net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	if connection.LocalAddr().Network() == inProcessNetwork {
+		return insecure.NewCredentials().ServerHandshake(connection)
+	}
+	return c.TransportCredentials.ServerHandshake(connection)
+}
+
+// Clone is called by grpc.
+func (c optionalTLS) Clone() credentials.TransportCredentials {
+	return optionalTLS{c.TransportCredentials.Clone()}
+}

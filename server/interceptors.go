@@ -1,0 +1,180 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/tap"
+
+	"aankomst/server/access"
+	"aankomst/server/store"
+)
+
+// callTimeout bounds a call from its first byte to its answer.
+const callTimeout = 20 * time.Second
+
+// interceptors are run in this order, outermost first:
+//
+//  1. observe: counts the outcome for the gauges, and logs calls of administration.
+//  2. recover: turns a panic into an internal error, so that one call cannot end the server.
+//  3. translate: turns errors of the domain into status codes; causes go to the fault log.
+//  4. authorize: lets a call pass when the rule of its method says so.
+//
+// Before them, grpc bounds the size of a request, onTap its time, and strictRegistrar turns what
+// cannot be decoded into a clear error. REST calls pass the same way, since the gateway calls over an
+// in-process connection.
+func (s *Server) interceptors() []grpc.UnaryServerInterceptor {
+	return []grpc.UnaryServerInterceptor{s.observe, s.recover, s.translate, s.authorize}
+}
+
+func (s *Server) observe(ctx context.Context, request any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	begun := time.Now()
+	response, err := next(ctx, request)
+	s.metrics.observe(time.Since(begun), err != nil)
+	if s.rules[info.FullMethod].logged {
+		s.log.LogAttrs(ctx, slog.LevelInfo, "administration",
+			slog.String("method", info.FullMethod), slog.String("outcome", status.Code(err).String()))
+	}
+	return response, err
+}
+
+func (s *Server) recover(ctx context.Context, request any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (response any, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			// The value of a panic may quote data; where it happened is enough to find it.
+			s.faults.note(fmt.Errorf("a panic at:\n%s", panicSite(debug.Stack())))
+			response, err = nil, errInternal.status().Err()
+		}
+	}()
+	return next(ctx, request)
+}
+
+// panicSite keeps only the places from a stack: function arguments would be data.
+func panicSite(stack []byte) string {
+	var places []string
+	for line := range strings.Lines(string(stack)) {
+		if place := strings.TrimSpace(line); strings.Contains(place, ".go:") {
+			places = append(places, strings.Fields(place)[0])
+		}
+	}
+	return strings.Join(places, "\n")
+}
+
+func (s *Server) translate(ctx context.Context, request any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	response, err := next(ctx, request)
+	if err == nil {
+		return response, nil
+	}
+	translated, fault := toStatus(err)
+	if fault {
+		s.faults.note(err)
+	}
+	return nil, translated.Err()
+}
+
+// principalKey is where authorize leaves the principal.
+type principalKey struct{}
+
+// principal returns who calls; the zero Principal for a public method.
+func principal(ctx context.Context) access.Principal {
+	p, _ := ctx.Value(principalKey{}).(access.Principal)
+	return p
+}
+
+func (s *Server) authorize(ctx context.Context, request any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	rule := s.rules[info.FullMethod]
+	if rule.public {
+		return next(ctx, request)
+	}
+	caller, err := access.Authenticate(ctx, s.deps.Store, bearer(ctx), s.deps.Clock())
+	if err != nil {
+		return nil, err
+	}
+	if !rule.roles[caller.Role] {
+		return nil, &problem{
+			code: codes.PermissionDenied, reason: "ROLE_NOT_ALLOWED",
+			message: fmt.Sprintf("a token of the role %s may not do this; use one of another role", caller.Role),
+		}
+	}
+	return next(context.WithValue(ctx, principalKey{}, caller), request)
+}
+
+// bearer returns the bearer token of a call; empty when there is none, or more than one.
+func bearer(ctx context.Context) string {
+	headers := metadata.ValueFromIncomingContext(ctx, "authorization")
+	if len(headers) != 1 {
+		return ""
+	}
+	scheme, token, _ := strings.Cut(headers[0], " ")
+	if !strings.EqualFold(scheme, "bearer") {
+		return ""
+	}
+	return strings.TrimSpace(token)
+}
+
+// onTap bounds the time of a call before its body is read, so that a caller who sends none cannot hold
+// a place for ever.
+func onTap(ctx context.Context, info *tap.Info) (context.Context, error) {
+	if !strings.HasPrefix(info.FullMethodName, "/aankomst.") {
+		return ctx, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	context.AfterFunc(ctx, cancel)
+	return ctx, nil
+}
+
+// strictRegistrar registers services so that a request that cannot be decoded gets a clear error: by
+// itself, grpc answers it as an internal one, and with a message that may quote the request.
+type strictRegistrar struct{ *grpc.Server }
+
+// RegisterService registers a service; it is called by generated code.
+func (r strictRegistrar) RegisterService(service *grpc.ServiceDesc, implementation any) {
+	strict := *service
+	strict.Methods = make([]grpc.MethodDesc, len(service.Methods))
+	for i, method := range service.Methods {
+		handler := method.Handler
+		method.Handler = func(server any, ctx context.Context, decode func(any) error, chain grpc.UnaryServerInterceptor) (any, error) {
+			return handler(server, ctx, func(request any) error { return undecodable(decode(request)) }, chain)
+		}
+		strict.Methods[i] = method
+	}
+	r.Server.RegisterService(&strict, implementation)
+}
+
+func undecodable(err error) error {
+	switch status.Code(err) {
+	case codes.OK:
+		return nil
+	case codes.ResourceExhausted:
+		return errTooLarge.status().Err()
+	case codes.Canceled, codes.DeadlineExceeded:
+		return err
+	default:
+		return errMalformed.status().Err()
+	}
+}
+
+// guard returns the caller's centre, which must be in use.
+func guard(ctx context.Context, centres store.Centres) (string, error) {
+	id := principal(ctx).Centre
+	centre, err := centres.GetCentre(ctx, id)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return "", err
+	}
+	if err != nil || centre.Archived {
+		return "", &problem{
+			code: codes.PermissionDenied, reason: "CENTRE_ARCHIVED",
+			message: "this centre is archived and cannot confirm; ask the administrator",
+		}
+	}
+	return id, nil
+}

@@ -1,0 +1,263 @@
+// Package server answers over gRPC and REST. A handler reads top to bottom: parse, one call of the
+// domain or one method of the store, convert. errors.go alone maps errors to status codes, and
+// interceptors.go says what every call passes through.
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/health"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+
+	aankomstv1 "aankomst/proto/aankomst/v1"
+	"aankomst/server/access"
+	"aankomst/server/cohort"
+	"aankomst/server/ledger"
+	"aankomst/server/release"
+	"aankomst/server/store"
+)
+
+const (
+	// maxRequest bounds a request; the largest honest one, a cohort with its pools, is far smaller.
+	maxRequest = 64 << 10
+	// maxHeaders bounds the headers of a request.
+	maxHeaders = 16 << 10
+	// maxStreams bounds the calls under way on one connection.
+	maxStreams = 256
+	// drainTime is how long calls under way may take to end when the server stops.
+	drainTime = 10 * time.Second
+	// firstByteTime is how long a caller may take to begin: handshake, then headers.
+	firstByteTime = 5 * time.Second
+)
+
+// Deps is what a server needs. All fields must be set.
+type Deps struct {
+	Store  store.Store
+	Keeper *cohort.Keeper
+	Policy release.Policy
+	Limits access.Limits
+	Clock  func() time.Time
+	Log    *slog.Logger
+}
+
+// Server answers calls. Make one with New and run it once.
+type Server struct {
+	deps    Deps
+	log     *slog.Logger
+	ledger  *ledger.Ledger
+	freezer *Freezer
+	metrics *metrics
+	faults  *faultLog
+	health  *health.Server
+	rules   map[string]rule
+
+	readyMu sync.Mutex
+	ready   readiness
+}
+
+// New returns a server. It refuses a policy or limits that are too weak.
+func New(deps Deps) (*Server, error) {
+	if err := errors.Join(deps.Policy.Check(), deps.Limits.Check()); err != nil {
+		return nil, err
+	}
+	return &Server{
+		deps: deps, log: deps.Log,
+		freezer: &Freezer{Store: deps.Store, Policy: deps.Policy, Clock: deps.Clock},
+		metrics: newMetrics(deps.Clock),
+		faults:  &faultLog{log: deps.Log, clock: deps.Clock},
+		health:  health.NewServer(),
+	}, nil
+}
+
+// Listeners are where a server listens. HTTP and GRPC must be set; Metrics may be nil.
+type Listeners struct {
+	GRPC, HTTP, Metrics net.Listener
+	// TLS is used on GRPC and HTTP; nil is plain text, which only loopback should hear: see Listen.
+	TLS *tls.Config
+}
+
+// ErrPlain is returned by Listen for an address that would be served in plain text to other machines.
+var ErrPlain = errors.New("plain text is served on loopback only: give a certificate and its key, or listen on 127.0.0.1")
+
+// Listen listens on a TCP address. Without TLS it returns ErrPlain for anything but loopback.
+func Listen(address string, encrypted bool) (net.Listener, error) {
+	resolved, err := net.ResolveTCPAddr("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("the address %q cannot be used: %w", address, err)
+	}
+	if !encrypted && !resolved.IP.IsLoopback() {
+		return nil, fmt.Errorf("listening on %s: %w", address, ErrPlain)
+	}
+	listener, err := net.ListenTCP("tcp", resolved)
+	if err != nil {
+		return nil, fmt.Errorf("listening on %s: %w", address, err)
+	}
+	return listener, nil
+}
+
+// Run takes the keys into use and serves until ctx ends; then it lets calls under way end and returns.
+// An error of start-up is one of cohort.Keeper.Sync or of the store. The listeners are closed.
+func (s *Server) Run(ctx context.Context, listeners Listeners) error {
+	defer closeAll(listeners)
+	if err := s.start(ctx); err != nil {
+		return err
+	}
+	s.ledger = ledger.New(s.deps.Store, s.deps.Clock)
+	defer s.stop(context.WithoutCancel(ctx))
+
+	rpc, err := s.grpcServer(listeners.TLS)
+	if err != nil {
+		return err
+	}
+	gateway, err := s.newGateway(rpc)
+	if err != nil {
+		return err
+	}
+	defer gateway.close()
+	web := httpServer(gateway.handler)
+	if listeners.TLS != nil {
+		listeners.HTTP = tls.NewListener(listeners.HTTP, withProtocols(listeners.TLS, "h2", "http/1.1"))
+	}
+	monitoring := httpServer(promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))
+
+	failed := make(chan error, 4)
+	go func() { failed <- rpc.Serve(listeners.GRPC) }()
+	go func() { failed <- rpc.Serve(gateway.inProcess) }()
+	go func() { failed <- web.Serve(listeners.HTTP) }()
+	if listeners.Metrics != nil {
+		go func() { failed <- monitoring.Serve(listeners.Metrics) }()
+	}
+	jobsDone := make(chan struct{})
+	jobsCtx, stopJobs := context.WithCancel(ctx)
+	go func() {
+		defer close(jobsDone)
+		s.jobs(jobsCtx)
+	}()
+
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+		err = nil
+	}
+	stopJobs()
+	<-jobsDone
+	s.drain(rpc, web, monitoring)
+	return err
+}
+
+// start does what must hold before the first call: closed cohorts stay closed, every key is held, and
+// what was missed while the server was away is frozen.
+func (s *Server) start(ctx context.Context) error {
+	if err := s.deps.Keeper.Reclose(ctx); err != nil {
+		return err
+	}
+	if err := s.deps.Keeper.Sync(ctx, true); err != nil {
+		return err
+	}
+	return s.freezer.FreezeDue(ctx)
+}
+
+// drain stops taking calls and lets those under way end.
+func (s *Server) drain(rpc *grpc.Server, web, monitoring *http.Server) {
+	s.health.Shutdown()
+	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	if web.Shutdown(ctx) != nil {
+		web.Close()
+	}
+	monitoring.Close()
+	ended := make(chan struct{})
+	go func() {
+		rpc.GracefulStop()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		rpc.Stop()
+		<-ended
+	}
+}
+
+// stop records what is still waiting and lets go of the keys.
+func (s *Server) stop(ctx context.Context) {
+	s.ledger.Close()
+	s.faults.flush(true)
+	ctx, cancel := context.WithTimeout(ctx, drainTime)
+	defer cancel()
+	if err := s.deps.Keeper.Leave(ctx); err != nil {
+		s.log.Warn("the store could not be told that this process has let go of its keys", slog.String("cause", err.Error()))
+	}
+}
+
+func (s *Server) grpcServer(config *tls.Config) (*grpc.Server, error) {
+	options := []grpc.ServerOption{
+		grpc.ChainUnaryInterceptor(s.interceptors()...),
+		grpc.InTapHandle(onTap),
+		grpc.MaxRecvMsgSize(maxRequest),
+		grpc.MaxHeaderListSize(maxHeaders),
+		grpc.MaxConcurrentStreams(maxStreams),
+		grpc.ConnectionTimeout(firstByteTime),
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			MaxConnectionIdle: 5 * time.Minute, MaxConnectionAge: 30 * time.Minute,
+			MaxConnectionAgeGrace: time.Minute, Time: time.Minute, Timeout: 20 * time.Second,
+		}),
+	}
+	if config != nil {
+		options = append(options, grpc.Creds(optionalTLS{credentials.NewTLS(config)}))
+	}
+	rpc := grpc.NewServer(options...)
+	strict := strictRegistrar{rpc}
+	aankomstv1.RegisterDirectoryServiceServer(strict, &directory{store: s.deps.Store, keeper: s.deps.Keeper, clock: s.deps.Clock})
+	aankomstv1.RegisterReferralServiceServer(strict, &referrals{
+		store: s.deps.Store, ring: s.deps.Keeper.Ring, ledger: s.ledger,
+		guesses: access.NewStrangers(s.deps.Limits, s.deps.Clock), clock: s.deps.Clock,
+	})
+	aankomstv1.RegisterArrivalServiceServer(strict, &arrivals{
+		store: s.deps.Store, ring: s.deps.Keeper.Ring, ledger: s.ledger,
+		guesses: access.NewGuesses(s.deps.Store, s.deps.Limits, s.deps.Clock), clock: s.deps.Clock,
+	})
+	aankomstv1.RegisterReleaseServiceServer(strict, &releases{store: s.deps.Store, clock: s.deps.Clock})
+	grpc_health_v1.RegisterHealthServer(rpc, s.health)
+	rules, err := rulesOf(rpc.GetServiceInfo())
+	if err != nil {
+		return nil, err
+	}
+	s.rules = rules
+	return rpc, nil
+}
+
+func httpServer(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler: handler, ReadHeaderTimeout: firstByteTime, ReadTimeout: 2 * firstByteTime,
+		WriteTimeout: callTimeout + firstByteTime, IdleTimeout: time.Minute, MaxHeaderBytes: maxHeaders,
+		// What it would log is addresses of callers.
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
+	}
+}
+
+func withProtocols(config *tls.Config, protocols ...string) *tls.Config {
+	config = config.Clone()
+	config.NextProtos = protocols
+	return config
+}
+
+func closeAll(l Listeners) {
+	for _, listener := range []net.Listener{l.GRPC, l.HTTP, l.Metrics} {
+		if listener != nil {
+			listener.Close()
+		}
+	}
+}
