@@ -24,7 +24,7 @@ var (
 	ErrNoToken = errors.New("no token")
 	// ErrUnknownToken is returned for a token that this store never made.
 	ErrUnknownToken = errors.New("unknown token")
-	// ErrRevoked is returned for a token that was revoked, or whose centre was archived.
+	// ErrRevoked is returned for a token that was revoked.
 	ErrRevoked = errors.New("revoked token")
 	// ErrExpired is returned for a token whose time is over.
 	ErrExpired = errors.New("expired token")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -36,9 +37,9 @@ func (l Limits) Check() error {
 // LimitError says that too many wrong codes came, and when to try again.
 type LimitError struct{ RetryAfter time.Duration }
 
-// Error says what to do next.
+// Error says what to do next. It rounds up: a second too early would be too early.
 func (e *LimitError) Error() string {
-	return fmt.Sprintf("too many wrong codes; try again in %s", e.RetryAfter.Round(time.Second))
+	return fmt.Sprintf("too many wrong codes; try again in %s", (e.RetryAfter + time.Second - 1).Truncate(time.Second))
 }
 
 // Guesses limits the wrong codes of each centre. The counts lie in the store and outlive a restart,
@@ -125,9 +126,8 @@ func (d *desk) catchUp(counts store.WrongCodes, now time.Time) {
 
 // check returns a *LimitError when a limit is reached.
 func (g *Guesses) check(d *desk, now time.Time) error {
-	for len(d.recent) > 0 && now.Sub(d.recent[0]) >= time.Minute {
-		d.recent = d.recent[1:]
-	}
+	// Not in order when the clock was set back.
+	d.recent = slices.DeleteFunc(d.recent, func(at time.Time) bool { return now.Sub(at) >= time.Minute })
 	if d.known.Day >= calendar.Day(now) && d.known.InDay >= g.limits.PerDay {
 		return &LimitError{RetryAfter: calendar.NextDay(now).Sub(now)}
 	}

@@ -3,6 +3,7 @@ package cohort
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"aankomst/server/calendar"
@@ -40,6 +41,8 @@ func Destroys(cohort store.Cohort) []string {
 // it waits for: plain lines, none when the cohort is closed. It goes on where an earlier call stopped,
 // whatever stopped it. Errors wrap ErrTooSoon, ErrKeyFolder or are the store's.
 func (k *Keeper) Close(ctx context.Context, year int, options CloseOptions) (store.Cohort, []string, error) {
+	k.turn.Lock()
+	defer k.turn.Unlock()
 	for {
 		cohort, err := k.Store.GetCohort(ctx, year)
 		if err != nil {
@@ -88,7 +91,10 @@ func (k *Keeper) closeStep(ctx context.Context, cohort store.Cohort, options Clo
 			return "the escrow copy has to be destroyed, everywhere: do that, and say so", nil
 		}
 	case store.StageEscrowDestroyed:
-		return "", k.RetireStoreKey()
+		if err := k.RetireStoreKey(); err != nil {
+			return "", err
+		}
+		return "", k.Folder.markClosed(cohort.Year)
 	}
 	return "", nil
 }
@@ -113,23 +119,53 @@ func (k *Keeper) acknowledged(ctx context.Context, year int) (waitsFor string, e
 	return "", nil
 }
 
-// Reclose closes again every cohort whose key was destroyed here but which a restored backup shows as
-// open: what was closed stays closed.
+// Reclose closes again every cohort that was closed here but which a restored backup shows otherwise:
+// what was closed stays closed. One whose key was destroyed here, but whose closing was not over, is
+// taken to where its key is destroyed, for Close to go on with. It is to be called before the first
+// Sync.
 func (k *Keeper) Reclose(ctx context.Context) error {
+	k.turn.Lock()
+	defer k.turn.Unlock()
 	cohorts, err := k.Store.ListCohorts(ctx)
 	if err != nil {
 		return err
 	}
 	for _, cohort := range cohorts {
-		for k.Folder.Destroyed(cohort.Year) && cohort.Stage != store.StageClosed {
-			to := next(cohort.Stage)
-			if err := k.Store.AdvanceCohort(ctx, cohort.Year, cohort.Stage, to); err != nil {
-				return err
-			}
-			cohort.Stage = to
+		if err := k.reclose(ctx, cohort); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+func (k *Keeper) reclose(ctx context.Context, cohort store.Cohort) error {
+	closed, until := k.Folder.closed(cohort.Year), store.StageKeyDestroyed
+	if closed {
+		until = store.StageClosed
+	}
+	if !closed && !k.Folder.Destroyed(cohort.Year) || !before(cohort.Stage, until) {
+		return nil
+	}
+	// A key that was restored with the backup goes again, and one that a crash left between the two.
+	if err := k.Folder.Destroy(cohort.Year); err != nil {
+		return err
+	}
+	if closed {
+		if err := k.RetireStoreKey(); err != nil {
+			return err
+		}
+	}
+	for stage := cohort.Stage; before(stage, until); stage = next(stage) {
+		if err := k.Store.AdvanceCohort(ctx, cohort.Year, stage, next(stage)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// before reports whether a stage comes before another.
+func before(a, b store.Stage) bool {
+	return slices.Index(store.Stages, a) < slices.Index(store.Stages, b)
 }
 
 // next returns the stage after one that is not the last.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -58,11 +59,15 @@ func OpenFolder(path string) (*Folder, error) {
 // Path returns where a file of the folder lies.
 func (f *Folder) Path(name string) string { return filepath.Join(f.path, name) }
 
-// KeyFile and EscrowFile name the files of a cohort; destroyedFile remembers, without any secret, that
-// its key is gone for good, so that a restored backup cannot bring the cohort back.
-func KeyFile(year int) string       { return fmt.Sprintf("cohort-%04d.key", year) }
-func EscrowFile(year int) string    { return fmt.Sprintf("cohort-%04d.escrow.age", year) }
-func destroyedFile(year int) string { return fmt.Sprintf("cohort-%04d.destroyed", year) }
+// KeyFile and EscrowFile name the files of a cohort; destroyedFile and closedFile remember, without any
+// secret, that its key is gone for good and that it was closed, so that a restored backup cannot bring
+// the cohort back.
+func KeyFile(year int) string       { return filePrefix(year) + "key" }
+func EscrowFile(year int) string    { return filePrefix(year) + "escrow.age" }
+func destroyedFile(year int) string { return filePrefix(year) + "destroyed" }
+func closedFile(year int) string    { return filePrefix(year) + "closed" }
+
+func filePrefix(year int) string { return fmt.Sprintf("cohort-%04d.", year) }
 
 // keyDocument is the form of a cohort's key file.
 type keyDocument struct {
@@ -71,6 +76,19 @@ type keyDocument struct {
 	POPRF  []byte `json:"poprfPrivateKey"`
 	Spent  []byte `json:"spentKey"`
 	Public []byte `json:"publicKey"`
+	// Sum finds damage. Without it a spent key with a wrong bit would be taken for a good one, and every
+	// code that is spent could be spent again.
+	Sum []byte `json:"sha256"`
+}
+
+// sum returns the SHA-256 of everything in the document that counts.
+func (d keyDocument) sum() []byte {
+	h := sha256.New()
+	h.Write(binary.BigEndian.AppendUint32(nil, uint32(d.Year)))
+	for _, part := range [][]byte{d.POPRF, d.Spent, d.Public} {
+		h.Write(lengthPrefixed(nil, part))
+	}
+	return h.Sum(nil)
 }
 
 const keyNote = "Secret. Whoever has this can forge codes and test who arrived. Exactly one escrow copy; destroyed when the cohort is closed."
@@ -112,19 +130,26 @@ func (f *Folder) Load(year int) (*Key, error) {
 	if decoder.Decode(&d) != nil || d.Year != year {
 		return nil, fmt.Errorf("%w: %s is not the key file of %d; restore it from the escrow copy", ErrKeyFolder, f.Path(KeyFile(year)), year)
 	}
-	return newKey(d.Year, d.POPRF, d.Spent)
+	key, err := newKey(d.Year, d.POPRF, d.Spent)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(d.Public, key.public) || !bytes.Equal(d.Sum, d.sum()) {
+		return nil, damaged(year)
+	}
+	return key, nil
+}
+
+func damaged(year int) error {
+	return fmt.Errorf("%w: %s is damaged; restore it from the escrow copy", ErrKeyFolder, KeyFile(year))
 }
 
 // WriteEscrow writes the one escrow copy of a key, encrypted to age recipients, and returns its
 // SHA-256. A copy that an opening cut short left behind is written anew.
 func (f *Folder) WriteEscrow(key *Key, recipients []string) ([32]byte, error) {
-	var to []age.Recipient
-	for _, text := range recipients {
-		recipient, err := age.ParseX25519Recipient(strings.TrimSpace(text))
-		if err != nil {
-			return [32]byte{}, fmt.Errorf("%w: %q; it looks like age1... and is made by age-keygen", ErrRecipient, text)
-		}
-		to = append(to, recipient)
+	to, err := parseRecipients(recipients)
+	if err != nil {
+		return [32]byte{}, err
 	}
 	document, err := key.marshal()
 	if err != nil {
@@ -148,6 +173,26 @@ func (f *Folder) WriteEscrow(key *Key, recipients []string) ([32]byte, error) {
 	return sha256.Sum256(sealed.Bytes()), nil
 }
 
+// parseRecipients reads age recipients. Its errors, which wrap ErrRecipient, do not quote what was
+// given: it may be an identity, which is secret, given by mistake.
+func parseRecipients(texts []string) ([]age.Recipient, error) {
+	var recipients []age.Recipient
+	for i, text := range texts {
+		recipient, err := age.ParseX25519Recipient(strings.TrimSpace(text))
+		if err != nil {
+			return nil, fmt.Errorf("%w: number %d of those given; it looks like age1... and age-keygen prints it as the public key", ErrRecipient, i+1)
+		}
+		recipients = append(recipients, recipient)
+	}
+	return recipients, nil
+}
+
+// HasCohortKeys reports whether the key of any cohort lies in the folder.
+func (f *Folder) HasCohortKeys() bool {
+	found, err := filepath.Glob(f.Path("cohort-*.key"))
+	return err == nil && len(found) > 0
+}
+
 // HasEscrow reports whether the escrow copy still lies in the folder, where it helps nobody.
 func (f *Folder) HasEscrow(year int) bool {
 	_, err := os.Stat(f.Path(EscrowFile(year)))
@@ -160,8 +205,19 @@ func (f *Folder) Destroyed(year int) bool {
 	return err == nil
 }
 
-// Destroy destroys the key file of a cohort and an escrow copy left beside it, and remembers that it
-// did. Files that are gone already are no error. Overwriting is done for what it is worth: modern
+// closed reports whether all was done here that closing the cohort of a year takes.
+func (f *Folder) closed(year int) bool {
+	_, err := os.Stat(f.Path(closedFile(year)))
+	return err == nil
+}
+
+// markClosed remembers that all was done that closing a cohort takes.
+func (f *Folder) markClosed(year int) error {
+	return f.Replace(closedFile(year), []byte("This cohort was closed.\n"))
+}
+
+// Destroy destroys the key file of a cohort, an escrow copy left beside it and what an interrupted
+// writing of either left behind, and remembers that it did. Files that are gone already are no error. Overwriting is done for what it is worth: modern
 // disks may keep old blocks, which is why the folder belongs on an encrypted volume.
 func (f *Folder) Destroy(year int) error {
 	if err := f.Replace(destroyedFile(year), []byte("The key of this cohort was destroyed when it was closed.\n")); err != nil {
@@ -170,6 +226,23 @@ func (f *Folder) Destroy(year int) error {
 	for _, name := range []string{KeyFile(year), EscrowFile(year)} {
 		if err := f.remove(name); err != nil {
 			return err
+		}
+	}
+	return f.removeLeftovers(filePrefix(year))
+}
+
+// removeLeftovers removes what interrupted writings left behind of files whose names begin so: it is a
+// copy of what was written.
+func (f *Folder) removeLeftovers(prefix string) error {
+	entries, err := os.ReadDir(f.path)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrKeyFolder, err)
+	}
+	for _, entry := range entries {
+		if name := entry.Name(); strings.HasPrefix(name, prefix) && strings.HasSuffix(name, temporarySuffix) {
+			if err := f.remove(name); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -246,7 +319,8 @@ func (f *Folder) NextStoreKey() ([32]byte, error) {
 	if err != nil {
 		return [32]byte{}, err
 	}
-	if len(keys) == 2 {
+	// Two that are the same are what is left of a change that was settled.
+	if len(keys) == 2 && keys[0] != keys[1] {
 		return keys[1], nil
 	}
 	key, text, err := randomStoreKey()
@@ -261,7 +335,10 @@ func (f *Folder) SettleStoreKey(key [32]byte) error {
 	if err := f.Replace(storeKeyFile, storeKeyText(key)); err != nil {
 		return err
 	}
-	return f.remove(nextStoreKeyFile)
+	if err := f.remove(nextStoreKeyFile); err != nil {
+		return err
+	}
+	return f.removeLeftovers(storeKeyFile + ".")
 }
 
 func randomStoreKey() (key [32]byte, text []byte, err error) {
@@ -322,8 +399,11 @@ func (f *Folder) Replace(name string, content []byte) error {
 	return f.sync()
 }
 
+// temporarySuffix ends the names of files that are being written.
+const temporarySuffix = ".tmp"
+
 func (f *Folder) writeTemporary(name string, content []byte) (string, error) {
-	file, err := os.CreateTemp(f.path, name+".*.tmp")
+	file, err := os.CreateTemp(f.path, name+".*"+temporarySuffix)
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", ErrKeyFolder, err)
 	}

@@ -7,26 +7,32 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"aankomst/server/store"
 )
 
 // Keeper opens cohorts, closes them, and sees to it that this process holds the keys of the open ones
-// and of no other.
+// and of no other. It is safe for concurrent use.
 type Keeper struct {
 	Store  store.Store
 	Folder *Folder
 	Ring   *Keyring
 	Clock  func() time.Time
 	// Freeze makes the draft of a closed cohort's final release and reports whether it is withheld.
-	// It may be called again after it succeeded.
+	// It may be called again after it succeeded. It must not call the Keeper.
 	Freeze func(ctx context.Context, cohort store.Cohort) (withheld bool, err error)
 	// RetireStoreKey marks that the store's own key is to be changed, so that old copies of the store,
-	// which still hold the spent codes, cannot be read. It may be called again after it succeeded.
+	// which still hold the spent codes, cannot be read. It may be called again after it succeeded. It
+	// must not call the Keeper.
 	RetireStoreKey func() error
 	// Holder names this process to the others that use the store.
 	Holder string
+
+	// Methods take turns: a Sync that began before a cohort was closed must not load its key again
+	// after, and of two Opens the escrow copy that stays must be the one that the store describes.
+	turn sync.Mutex
 }
 
 // NewHolder returns a random name for a process.
@@ -43,19 +49,39 @@ func NewHolder() (string, error) {
 // the store's, or wraps ErrNoKey, ErrKeyMismatch or ErrKeyFolder; keys that can be loaded are loaded
 // all the same.
 func (k *Keeper) Sync(ctx context.Context, beat bool) error {
-	cohorts, err := k.Store.ListCohorts(ctx)
+	k.turn.Lock()
+	defer k.turn.Unlock()
+	return k.sync(ctx, beat)
+}
+
+// sync is Sync for those whose turn it is.
+func (k *Keeper) sync(ctx context.Context, beat bool) error {
+	cohorts, err := k.openCohorts(ctx)
 	if err != nil {
 		return err
 	}
 	held := k.Ring.Years()
-	var open []int
+	said := held
+	isHeld := func(cohort store.Cohort) bool { return slices.Contains(held, cohort.Year) }
+	if missing := slices.DeleteFunc(slices.Clone(cohorts), isHeld); len(missing) > 0 {
+		// What is going to be held is said before, and the cohorts are looked at again after: otherwise
+		// another process could see nobody hold the key, and destroy it, between the look and the loading.
+		said = slices.Clone(held)
+		for _, cohort := range missing {
+			said = append(said, cohort.Year)
+		}
+		slices.Sort(said)
+		if err := k.Store.Beat(ctx, k.Holder, said, k.Clock()); err != nil {
+			return err
+		}
+		if cohorts, err = k.openCohorts(ctx); err != nil {
+			return err
+		}
+	}
 	var failed []error
 	for _, cohort := range cohorts {
-		if cohort.Stage != store.StageOpen {
-			continue
-		}
-		open = append(open, cohort.Year)
-		if slices.Contains(held, cohort.Year) {
+		// One that was opened between the two looks has to wait for the next Sync.
+		if isHeld(cohort) || !slices.Contains(said, cohort.Year) {
 			continue
 		}
 		key, err := k.Folder.Load(cohort.Year)
@@ -65,18 +91,29 @@ func (k *Keeper) Sync(ctx context.Context, beat bool) error {
 		failed = append(failed, err)
 	}
 	for _, year := range held {
-		if !slices.Contains(open, year) {
+		if !slices.ContainsFunc(cohorts, func(cohort store.Cohort) bool { return cohort.Year == year }) {
 			k.Ring.Drop(year)
 		}
 	}
-	if now := k.Ring.Years(); beat || !slices.Equal(held, now) {
+	if now := k.Ring.Years(); beat || !slices.Equal(said, now) {
 		failed = append(failed, k.Store.Beat(ctx, k.Holder, now, k.Clock()))
 	}
 	return errors.Join(failed...)
 }
 
+// openCohorts returns the cohorts whose keys this process should hold.
+func (k *Keeper) openCohorts(ctx context.Context) ([]store.Cohort, error) {
+	cohorts, err := k.Store.ListCohorts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(cohorts, func(cohort store.Cohort) bool { return cohort.Stage != store.StageOpen }), nil
+}
+
 // Leave drops every key and says so in the store.
 func (k *Keeper) Leave(ctx context.Context) error {
+	k.turn.Lock()
+	defer k.turn.Unlock()
 	for _, year := range k.Ring.Years() {
 		k.Ring.Drop(year)
 	}

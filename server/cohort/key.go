@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"io"
+	"log/slog"
 
 	"github.com/cloudflare/circl/oprf"
 
@@ -45,13 +47,13 @@ func GenerateKey(year int) (*Key, error) {
 func newKey(year int, private, spent []byte) (*Key, error) {
 	key := &Key{year: year, private: new(oprf.PrivateKey), spent: spent}
 	if len(spent) != spentKeyBytes || key.private.UnmarshalBinary(refcode.Suite, private) != nil {
-		return nil, fmt.Errorf("%w: %s is damaged; restore it from the escrow copy", ErrKeyFolder, KeyFile(year))
+		return nil, damaged(year)
 	}
 	// circl computes the public half when it is first asked for, and not safely for concurrent use:
 	// asking now settles it.
 	public, err := key.private.Public().MarshalBinary()
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s is damaged; restore it from the escrow copy", ErrKeyFolder, KeyFile(year))
+		return nil, damaged(year)
 	}
 	key.public = public
 	return key, nil
@@ -60,14 +62,29 @@ func newKey(year int, private, spent []byte) (*Key, error) {
 // PublicKey returns the 32 bytes of the public key.
 func (k *Key) PublicKey() []byte { return bytes.Clone(k.public) }
 
-// String returns a placeholder.
-func (*Key) String() string { return "[cohort key]" }
+const keyPlaceholder = "[cohort key]"
 
-// GoString returns a placeholder.
-func (*Key) GoString() string { return "[cohort key]" }
+// String returns a placeholder.
+func (Key) String() string { return keyPlaceholder }
+
+// Format writes a placeholder for every verb.
+func (Key) Format(state fmt.State, _ rune) { _, _ = io.WriteString(state, keyPlaceholder) }
+
+// LogValue returns a placeholder.
+func (Key) LogValue() slog.Value { return slog.StringValue(keyPlaceholder) }
+
+// wipe overwrites what can be overwritten: the key under which codes became nullifiers. The key is of
+// no use after that.
+func (k *Key) wipe() {
+	clear(k.spent)
+	k.spent = nil
+}
 
 // matches returns an error wrapping ErrKeyMismatch unless the cohort was opened with this key.
 func (k *Key) matches(cohort store.Cohort) error {
+	if k.spent == nil {
+		return fmt.Errorf("%w: the key of %d was dropped; load it from its file again", ErrKeyMismatch, k.year)
+	}
 	if k.year != cohort.Year || !bytes.Equal(k.public, cohort.PublicKey) {
 		return fmt.Errorf("%w: %s was made for another cohort or store; put back the right file, or restore it from the escrow copy",
 			ErrKeyMismatch, KeyFile(cohort.Year))
@@ -80,9 +97,9 @@ func (k *Key) marshal() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encoding the key of %d: %w", k.year, err)
 	}
-	document, err := json.MarshalIndent(keyDocument{
-		Note: keyNote, Year: k.year, POPRF: private, Spent: k.spent, Public: k.public,
-	}, "", "  ")
+	d := keyDocument{Note: keyNote, Year: k.year, POPRF: private, Spent: k.spent, Public: k.public}
+	d.Sum = d.sum()
+	document, err := json.MarshalIndent(d, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("encoding the key of %d: %w", k.year, err)
 	}

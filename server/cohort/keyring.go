@@ -60,7 +60,7 @@ func DirectoryOf(cohort store.Cohort) refcode.Directory {
 	return directory
 }
 
-// Load takes a cohort's key into use. The error wraps ErrKeyMismatch when it is not that cohort's.
+// Load takes a cohort's key into use, and for its own: Drop wipes it. The error wraps ErrKeyMismatch when it is not that cohort's.
 func (r *Keyring) Load(cohort store.Cohort, key *Key) error {
 	if err := key.matches(cohort); err != nil {
 		return err
@@ -102,7 +102,7 @@ func (r *Keyring) Drop(year int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if at, found := r.find(year); found {
-		clear(r.cohorts[at].key.spent)
+		r.cohorts[at].key.wipe()
 		r.cohorts = slices.Delete(r.cohorts, at, at+1)
 	}
 }
@@ -176,23 +176,26 @@ type Recognition struct {
 func (r *Keyring) Recognise(code refcode.Code) Recognition {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	// A cohort of the other layout has to be evaluated like the rest, on a nonce of its own length.
-	nonce, tag, element := code.Nonce(), code.Tag(), hashToGroup(code.Nonce())
+	nonce, tag := code.Nonce(), code.Tag()
+	element := hashToGroup(nonce)
 	var recognition Recognition
+	var genuine, year, pool int
 	for _, cohort := range r.cohorts {
-		sameLayout := subtle.ConstantTimeByteEq(byte(cohort.directory.Layout), byte(code.Layout()))
 		for _, pair := range cohort.pairs {
 			output := finalize(nonce, pair.info, pair.inverse, element)
 			nullifier := nullify(cohort.key.spent, pair.info, nonce)
-			matches := sameLayout & subtle.ConstantTimeCompare(refcode.TagOf(code.Layout(), output), tag)
+			// A cohort of the other layout is evaluated like the rest; its tags have another length, so
+			// none is the same.
+			matches := subtle.ConstantTimeCompare(refcode.TagOf(cohort.directory.Layout, output), tag)
+			first := matches &^ genuine
+			genuine |= matches
+			year = subtle.ConstantTimeSelect(first, int(cohort.directory.Year), year)
+			pool = subtle.ConstantTimeSelect(first, int(pair.pool), pool)
+			subtle.ConstantTimeCopy(first, recognition.Nullifier[:], nullifier[:])
 			recognition.Pairs++
-			if matches == 1 && !recognition.Genuine {
-				recognition.Genuine = true
-				recognition.Year, recognition.Pool = int(cohort.directory.Year), pair.pool
-				recognition.Nullifier = nullifier
-			}
 		}
 	}
+	recognition.Genuine, recognition.Year, recognition.Pool = genuine == 1, year, uint32(pool)
 	return recognition
 }
 

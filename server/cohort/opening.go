@@ -56,6 +56,8 @@ type PoolPlan struct {
 // into use. Cut short by a crash, it can be called again. Errors wrap ErrPlan, ErrTooSoon,
 // ErrRecipient, ErrKeyFolder, store.ErrExists or are others of the store's.
 func (k *Keeper) Open(ctx context.Context, plan Plan) (store.Cohort, error) {
+	k.turn.Lock()
+	defer k.turn.Unlock()
 	now := k.Clock()
 	switch {
 	case plan.Year < calendar.Year(now):
@@ -86,6 +88,10 @@ func (k *Keeper) Open(ctx context.Context, plan Plan) (store.Cohort, error) {
 	if err := checkPools(plan.Pools, centres); err != nil {
 		return store.Cohort{}, err
 	}
+	// Known before there is a key, so that a plan that is refused leaves none behind.
+	if _, err := parseRecipients(plan.Recipients); err != nil {
+		return store.Cohort{}, err
+	}
 	key, err := GenerateKey(plan.Year)
 	if err != nil {
 		return store.Cohort{}, err
@@ -99,6 +105,7 @@ func (k *Keeper) Open(ctx context.Context, plan Plan) (store.Cohort, error) {
 	}
 	cohort := store.Cohort{
 		Year: plan.Year, Layout: uint8(plan.Layout), PublicKey: key.PublicKey(), Stage: store.StageOpen,
+		OpenedOn:         calendar.Day(now),
 		EscrowRecipients: plan.Recipients, EscrowDigest: digest,
 	}
 	for i, pool := range plan.Pools {
@@ -109,7 +116,7 @@ func (k *Keeper) Open(ctx context.Context, plan Plan) (store.Cohort, error) {
 	if err := k.Store.CreateCohort(ctx, cohort); err != nil {
 		return store.Cohort{}, err
 	}
-	return cohort, k.Sync(ctx, true)
+	return cohort, k.sync(ctx, true)
 }
 
 // DefaultPools makes one pool of each type that has enough centres and one of the rest. A rest that is

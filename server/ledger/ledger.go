@@ -129,6 +129,9 @@ func (l *Ledger) hand(c *call) error {
 // RetryWindow is recorded once, and every caller gets that one outcome. This is kept in memory only:
 // after a restart, or on another process, a retry counts again.
 func (l *Ledger) RecordIssue(ctx context.Context, entry store.Entry, element []byte) (store.Outcome, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
 	key := keyOf(entry, element)
 	for {
 		mine, first := l.claim(key)

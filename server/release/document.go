@@ -53,7 +53,7 @@ const (
 	Exact Shown = "exact"
 	// Banded: a band of rates and a class of sizes.
 	Banded Shown = "band"
-	// TooEarly: a running total of too few referrals so far.
+	// TooEarly: a running total that cannot be shown safely yet, whatever the reason.
 	TooEarly Shown = "too_early"
 	// Protected: too few referrals to show safely, whatever the reason.
 	Protected Shown = "protected"
@@ -101,7 +101,7 @@ var ErrDocument = errors.New("not a release document")
 var ErrChain = errors.New("the chain of releases is broken")
 
 // Encode returns the canonical form, in the sense of RFC 8785: no white space, members sorted, whole
-// numbers only.
+// numbers only. Unlike there, the line separators U+2028 and U+2029 in a name are escaped.
 func (d Document) Encode() ([]byte, error) {
 	plain, err := json.Marshal(d)
 	if err != nil {
@@ -123,8 +123,8 @@ func (d Document) Encode() ([]byte, error) {
 	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), nil
 }
 
-// Decode reads a document; it must be canonical and hold nothing that this version does not know.
-// Errors wrap ErrDocument.
+// Decode reads a document; it must be canonical and hold nothing that this version does not know, and
+// a figure that is not shown must hold no numbers. Errors wrap ErrDocument.
 func Decode(document []byte) (Document, error) {
 	var d Document
 	decoder := json.NewDecoder(bytes.NewReader(document))
@@ -134,6 +134,14 @@ func Decode(document []byte) (Document, error) {
 	}
 	if d.Schema != Schema {
 		return Document{}, fmt.Errorf("%w: schema %q, expected %q", ErrDocument, d.Schema, Schema)
+	}
+	if d.Status != Provisional && d.Status != Final {
+		return Document{}, fmt.Errorf("%w: status %q", ErrDocument, d.Status)
+	}
+	for _, figure := range d.Figures {
+		if !figure.consistent() {
+			return Document{}, fmt.Errorf("%w: figure %q is shown as %q with the wrong numbers", ErrDocument, figure.Group, figure.Shown)
+		}
 	}
 	canonical, err := d.Encode()
 	if err != nil {
@@ -145,12 +153,35 @@ func Decode(document []byte) (Document, error) {
 	return d, nil
 }
 
+// consistent reports whether the figure holds the numbers that belong to how it is shown.
+func (f Figure) consistent() bool {
+	switch f.Shown {
+	case Exact, Banded:
+		return f.Rate != nil && f.Referrals != nil && f.Interval != nil
+	case TooEarly, Protected:
+		return f.Rate == nil && f.Referrals == nil && f.Interval == nil
+	default:
+		return false
+	}
+}
+
 // Publish makes the next release of a draft: last is the latest release, or nil before the first, and
-// day the day of publication, YYYY-MM-DD.
+// day the day of publication, YYYY-MM-DD. Errors wrap ErrDocument.
 func Publish(draft store.Draft, last *store.Release, day string) (store.Release, error) {
 	document, err := Decode(draft.Body)
 	if err != nil {
 		return store.Release{}, err
+	}
+	if document.Number != 0 || document.Previous != "" || document.PublishedOn != "" {
+		return store.Release{}, fmt.Errorf("%w: a draft that is published already", ErrDocument)
+	}
+	cutOff := document.CutOff
+	if document.Status == Final {
+		cutOff = store.CutOffFinal
+	}
+	if document.Cohort != draft.Year || cutOff != draft.CutOff {
+		return store.Release{}, fmt.Errorf("%w: the draft of %d at %s holds that of %d at %s",
+			ErrDocument, draft.Year, draft.CutOff, document.Cohort, cutOff)
 	}
 	next := store.Release{Number: 1, Year: draft.Year, CutOff: draft.CutOff}
 	if last != nil {
@@ -167,6 +198,8 @@ func Publish(draft store.Draft, last *store.Release, day string) (store.Release,
 
 // VerifyChain checks that documents, in order, are canonical, numbered without gaps from 1, each
 // naming the digest of the one before. Errors wrap ErrChain or ErrDocument and name the number.
+// Nothing names the digest of the last: the caller compares that, and how many releases there are,
+// with what was noted elsewhere.
 func VerifyChain(documents [][]byte) error {
 	previous := ""
 	for i, bytes := range documents {

@@ -1,7 +1,9 @@
 package release
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"aankomst/server/store"
 )
@@ -22,8 +24,17 @@ type CutOff struct {
 func (c CutOff) final() bool { return c.Key == store.CutOffFinal }
 
 // Freeze makes the draft of a cohort's release from its exact counts. Earlier holds the drafts of the
-// same cohort that were frozen before, published or not. The policy must have passed Check.
+// same cohort that were frozen before, published or not. The policy must have passed Check. It is an
+// error when cohort and counts do not have the same year and pools.
 func Freeze(policy Policy, cohort store.Cohort, counts store.Counts, cutOff CutOff, earlier []Document) (Document, error) {
+	pools := slices.SortedFunc(slices.Values(cohort.Pools), func(a, b store.Pool) int { return cmp.Compare(a.Number, b.Number) })
+	counted := slices.SortedFunc(slices.Values(counts.Pools), func(a, b store.PoolCounts) int { return cmp.Compare(a.Number, b.Number) })
+	if counts.Year != cohort.Year {
+		return Document{}, fmt.Errorf("freezing %d: the counts are of %d", cohort.Year, counts.Year)
+	}
+	if !slices.EqualFunc(pools, counted, func(p store.Pool, c store.PoolCounts) bool { return p.Number == c.Number }) {
+		return Document{}, fmt.Errorf("freezing %d: the pools and the counts do not match", cohort.Year)
+	}
 	document := Document{
 		Schema: Schema, Policy: policy.Version, Cohort: cohort.Year,
 		Status: Provisional, CutOff: cutOff.Day, FrozenLate: cutOff.Late,
@@ -31,13 +42,10 @@ func Freeze(policy Policy, cohort store.Cohort, counts store.Counts, cutOff CutO
 	if cutOff.final() {
 		document.Status = Final
 	}
-	document.Figures = append(document.Figures, totalFigure(policy, counts, cutOff.final()))
+	document.Figures = append(document.Figures, totalFigure(policy, counted, cutOff.final()))
 	if cutOff.final() || cutOff.YearEnd {
-		for i, pool := range cohort.Pools {
-			if i >= len(counts.Pools) || counts.Pools[i].Number != pool.Number {
-				return Document{}, fmt.Errorf("freezing %d: the counts have no pool %d", cohort.Year, pool.Number)
-			}
-			document.Figures = append(document.Figures, poolFigure(policy, pool, counts.Pools[i]))
+		for i, pool := range pools {
+			document.Figures = append(document.Figures, poolFigure(policy, pool, counted[i]))
 		}
 	}
 	return gate(document, earlier), nil
@@ -45,17 +53,17 @@ func Freeze(policy Policy, cohort store.Cohort, counts store.Counts, cutOff CutO
 
 // totalFigure shows a running total in bands, and a closed cohort's to the per cent where that gives
 // nobody away.
-func totalFigure(policy Policy, counts store.Counts, final bool) Figure {
+func totalFigure(policy Policy, pools []store.PoolCounts, final bool) Figure {
 	var n, arrived, elsewhere, largest int
-	for _, pool := range counts.Pools {
+	for _, pool := range pools {
 		n += pool.Issued - pool.Voided
 		arrived += pool.Arrived
 		elsewhere += pool.Elsewhere
-		largest = max(largest, pool.Arrived)
+		largest = max(largest, pool.Arrived-pool.Elsewhere)
 	}
 	figure := Figure{Group: GroupTotal}
-	// Which centre saw whom is not known. What one centre can have seen at most is every arrival of
-	// its own pool, and every arrival elsewhere.
+	// Which centre saw whom is not known. What one centre can have seen at most is every arrival in
+	// its own pool, and every arrival elsewhere, those of its own pool from before it joined included.
 	others := arrived - largest - elsewhere
 	if final && n >= policy.MinReferrals && arrived >= policy.MinArrived &&
 		n-arrived >= policy.MinNotArrived && others >= policy.MinOtherCentres {

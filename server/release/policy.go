@@ -64,8 +64,13 @@ func (p Policy) Check() error {
 			return fmt.Errorf("%w: %s is %d, at least %d is needed", ErrPolicy, limit.name, limit.got, limit.floor)
 		}
 	}
-	if p.LargeFrom > Current.LargeFrom {
-		return fmt.Errorf("%w: large size classes begin at %d, at most %d is allowed", ErrPolicy, p.LargeFrom, Current.LargeFrom)
+	if latest := max(Current.LargeFrom, p.MinReferrals); p.LargeFrom > latest {
+		return fmt.Errorf("%w: large size classes begin at %d, at most %d is allowed", ErrPolicy, p.LargeFrom, latest)
+	}
+	// The last small class ends where the large ones begin, and may be cut short there.
+	if last := p.sizeClass(p.LargeFrom - 1); p.LargeFrom > p.MinReferrals && last.High-last.Low+1 < Current.SmallClass {
+		return fmt.Errorf("%w: the size class from %d to %d is narrower than %d",
+			ErrPolicy, last.Low, last.High, Current.SmallClass)
 	}
 	if len(p.Bands) == 0 {
 		return fmt.Errorf("%w: it has no rate bands", ErrPolicy)
@@ -74,6 +79,10 @@ func (p Policy) Check() error {
 		if floor := Current.bandWidth(band.From); band.Width < floor || 100%band.Width != 0 {
 			return fmt.Errorf("%w: rate bands from %d referrals are %d wide, a divisor of 100 from %d on is needed",
 				ErrPolicy, band.From, band.Width, floor)
+		}
+		// A width that changes inside a class would tell on which side of the change the size is.
+		if band.From > p.MinReferrals && p.sizeClass(band.From).Low != band.From {
+			return fmt.Errorf("%w: rate bands change at %d referrals, inside a size class", ErrPolicy, band.From)
 		}
 	}
 	return nil

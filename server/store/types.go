@@ -140,6 +140,9 @@ type Cohort struct {
 	// PublicKey is 32 bytes.
 	PublicKey []byte
 	Stage     Stage
+	// OpenedOn is the day (YYYY-MM-DD, Europe/Brussels) on which it was opened: cut-offs before it are
+	// none of this cohort's.
+	OpenedOn string
 	// Pools is ordered by Number, which starts at 1; the practice pool is not listed.
 	Pools []Pool
 	// EscrowRecipients are the age recipients to whom the one escrow copy of the key is encrypted.

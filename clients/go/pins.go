@@ -1,0 +1,116 @@
+package client
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+
+	"aankomst/refcode"
+)
+
+// Pins keeps the fingerprints of the cohorts that a client has seen. A pin is never replaced.
+type Pins interface {
+	// Pin returns the fingerprint of a year's cohort, if one is pinned.
+	Pin(year int) (fingerprint refcode.Fingerprint, found bool, err error)
+	// SetPin pins a fingerprint for a year that has none.
+	SetPin(year int, fingerprint refcode.Fingerprint) error
+}
+
+// MemoryPins keeps pins as long as the process runs. Its zero value is ready.
+type MemoryPins struct {
+	mu   sync.Mutex
+	pins map[int]refcode.Fingerprint
+}
+
+// Pin returns the pin of a year.
+func (p *MemoryPins) Pin(year int) (refcode.Fingerprint, bool, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	pin, found := p.pins[year]
+	return pin, found, nil
+}
+
+// SetPin pins a fingerprint.
+func (p *MemoryPins) SetPin(year int, fingerprint refcode.Fingerprint) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.pins == nil {
+		p.pins = map[int]refcode.Fingerprint{}
+	}
+	p.pins[year] = fingerprint
+	return nil
+}
+
+// FilePins keeps pins in a JSON file: years and the hexadecimal fingerprints of their cohorts.
+type FilePins struct {
+	// Path is the file; it and its folder are made when the first pin is set.
+	Path string
+
+	mu sync.Mutex
+}
+
+// Pin returns the pin of a year.
+func (p *FilePins) Pin(year int) (refcode.Fingerprint, bool, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	pins, err := p.read()
+	if err != nil {
+		return refcode.Fingerprint{}, false, err
+	}
+	text, found := pins[strconv.Itoa(year)]
+	if !found {
+		return refcode.Fingerprint{}, false, nil
+	}
+	raw, err := hex.DecodeString(text)
+	if err != nil || len(raw) != len(refcode.Fingerprint{}) {
+		return refcode.Fingerprint{}, false, fmt.Errorf("%s: the pin of %d is no fingerprint; compare it with the administrator and mend the file", p.Path, year)
+	}
+	return refcode.Fingerprint(raw), true, nil
+}
+
+// SetPin pins a fingerprint.
+func (p *FilePins) SetPin(year int, fingerprint refcode.Fingerprint) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	pins, err := p.read()
+	if err != nil {
+		return err
+	}
+	pins[strconv.Itoa(year)] = hex.EncodeToString(fingerprint[:])
+	content, err := json.MarshalIndent(pins, "", "  ")
+	if err != nil {
+		return fmt.Errorf("writing pins: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(p.Path), 0o700); err != nil {
+		return fmt.Errorf("writing pins: %w", err)
+	}
+	temporary := p.Path + ".tmp"
+	if err := os.WriteFile(temporary, append(content, '\n'), 0o600); err != nil {
+		return fmt.Errorf("writing pins: %w", err)
+	}
+	if err := os.Rename(temporary, p.Path); err != nil {
+		return fmt.Errorf("writing pins: %w", err)
+	}
+	return nil
+}
+
+func (p *FilePins) read() (map[string]string, error) {
+	pins := map[string]string{}
+	content, err := os.ReadFile(p.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return pins, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading pins: %w", err)
+	}
+	if err := json.Unmarshal(content, &pins); err != nil {
+		return nil, fmt.Errorf("%s is not a file of pins; mend it, or remove it after comparing fingerprints with the administrator", p.Path)
+	}
+	return pins, nil
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"errors"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"aankomst/refcode"
+	"aankomst/server"
+	"aankomst/server/access"
+	"aankomst/server/cohort"
+	"aankomst/server/release"
+	"aankomst/server/store"
+)
+
+// The exit codes; the help explains them.
+const (
+	exitDone = iota
+	exitFailed
+	exitUsage
+	exitRefused
+	exitLater
+	exitNotAllowed
+)
+
+// exitCode maps an error to the exit code that scripts branch on.
+func exitCode(err error) int {
+	var malformed *refcode.DecodeError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.Is(err, errUsage), errors.As(err, &malformed), errors.Is(err, cohort.ErrPlan),
+		errors.Is(err, cohort.ErrRecipient), errors.Is(err, access.ErrRequest), errors.Is(err, access.ErrLimits),
+		errors.Is(err, release.ErrPolicy), errors.Is(err, server.ErrPlain):
+		return exitUsage
+	case errors.Is(err, errRefused), errors.Is(err, cohort.ErrTooSoon), errors.Is(err, store.ErrExists),
+		errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrConflict):
+		return exitRefused
+	case errors.Is(err, store.ErrUnavailable):
+		return exitLater
+	}
+	s, ok := status.FromError(err)
+	if !ok {
+		return exitFailed
+	}
+	switch s.Code() {
+	case codes.InvalidArgument:
+		return exitUsage
+	case codes.NotFound, codes.FailedPrecondition, codes.AlreadyExists, codes.Aborted:
+		return exitRefused
+	case codes.Unavailable, codes.ResourceExhausted, codes.DeadlineExceeded:
+		return exitLater
+	case codes.Unauthenticated, codes.PermissionDenied:
+		return exitNotAllowed
+	default:
+		return exitFailed
+	}
+}
+
+// sentence returns what a person is told of an error: of a server's, its message alone.
+func sentence(err error) string {
+	s, ok := status.FromError(err)
+	switch {
+	case !ok || s.Code() == codes.Unknown:
+		return err.Error()
+	case s.Code() == codes.Unavailable && len(s.Details()) == 0:
+		return "the server cannot be reached: is it running, and at this address? Nothing is lost; try again, or refer without code and record it later"
+	default:
+		return s.Message()
+	}
+}

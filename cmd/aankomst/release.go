@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	client "aankomst/clients/go"
+	aankomstv1 "aankomst/proto/aankomst/v1"
+	"aankomst/server/release"
+	"aankomst/server/store"
+)
+
+type releaseCmd struct {
+	Publish releasePublishCmd `cmd:"" help:"Publish what the server froze at a cut-off."`
+	List    releaseListCmd    `cmd:"" help:"List the releases."`
+	Show    releaseShowCmd    `cmd:"" help:"Show the figures of a release."`
+	Export  releaseExportCmd  `cmd:"" help:"Write a release, or the whole chain, to a file."`
+	Verify  releaseVerifyCmd  `cmd:"" help:"Check an exported chain of releases, offline."`
+}
+
+type releasePublishCmd struct {
+	ClientSettings
+	Cohort int    `arg:"" help:"The cohort's year."`
+	CutOff string `help:"A day (YYYY-MM-DD) or 'final'; the latest that is frozen by default." placeholder:"DAY"`
+}
+
+// Run publishes a release.
+func (c releasePublishCmd) Run(ctx context.Context, a *app) error {
+	return c.withClient(func(api *client.Client) error {
+		published, err := api.Releases.PublishRelease(api.Authorized(ctx), &aankomstv1.PublishReleaseRequest{
+			Cohort: uint32(c.Cohort), CutOff: c.CutOff,
+		})
+		if err != nil {
+			return err
+		}
+		return a.showRelease(published)
+	})
+}
+
+type releaseListCmd struct{ ClientSettings }
+
+// Run lists the releases.
+func (c releaseListCmd) Run(ctx context.Context, a *app) error {
+	return c.withClient(func(api *client.Client) error {
+		all, err := allReleases(ctx, api)
+		if err != nil {
+			return err
+		}
+		documents, rows := []json.RawMessage{}, []string{}
+		for _, r := range all {
+			documents = append(documents, r.GetDocument())
+			rows = append(rows, releaseRow(r))
+		}
+		return a.table(documents, releaseHeader, rows, "Nothing is published yet.")
+	})
+}
+
+const releaseHeader = "RELEASE\tCOHORT\tSTATUS\tUP TO\tARRIVAL RATE\tOF REFERRALS\t95 % INTERVAL"
+
+// releaseRow is a release's total, for a table.
+func releaseRow(r *aankomstv1.Release) string {
+	row := fmt.Sprintf("%d\t%d\t%s\t%s\t", r.GetNumber(), r.GetCohort(), strings.ToLower(r.GetStatus().String()), r.GetCutOff())
+	for _, figure := range r.GetFigures() {
+		if figure.GetGroup() == release.GroupTotal {
+			row += figureCells(figure)
+		}
+	}
+	return row
+}
+
+// figureCells are a figure's rate, referrals and interval, for a table.
+func figureCells(figure *aankomstv1.Figure) string {
+	switch figure.GetShown() {
+	case aankomstv1.Figure_EXACT, aankomstv1.Figure_BAND:
+		return fmt.Sprintf("%s %%\t%s\t%d to %d %%", span(figure.GetRate()), span(figure.GetReferrals()),
+			figure.GetInterval().GetLow(), figure.GetInterval().GetHigh())
+	case aankomstv1.Figure_TOO_EARLY:
+		return "too early: too few referrals so far\t\t"
+	default:
+		return "protected: too few referrals to show safely\t\t"
+	}
+}
+
+func span(r *aankomstv1.Range) string {
+	if r.GetLow() == r.GetHigh() {
+		return fmt.Sprint(r.GetLow())
+	}
+	return fmt.Sprintf("%d-%d", r.GetLow(), r.GetHigh())
+}
+
+// allReleases reads every page, and returns the releases by number.
+func allReleases(ctx context.Context, api *client.Client) ([]*aankomstv1.Release, error) {
+	var all []*aankomstv1.Release
+	for token := ""; ; {
+		page, err := api.Releases.ListReleases(api.Authorized(ctx), &aankomstv1.ListReleasesRequest{PageToken: token})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, page.GetReleases()...)
+		if token = page.GetNextPageToken(); token == "" {
+			break
+		}
+	}
+	for i, j := 0, len(all)-1; i < j; i, j = i+1, j-1 {
+		all[i], all[j] = all[j], all[i]
+	}
+	return all, nil
+}
+
+type releaseShowCmd struct {
+	ClientSettings
+	Number uint32 `arg:"" help:"The release's number."`
+}
+
+// Run shows a release.
+func (c releaseShowCmd) Run(ctx context.Context, a *app) error {
+	return c.withClient(func(api *client.Client) error {
+		found, err := api.Releases.GetRelease(api.Authorized(ctx), &aankomstv1.GetReleaseRequest{Number: c.Number})
+		if err != nil {
+			return err
+		}
+		return a.showRelease(found)
+	})
+}
+
+func (a *app) showRelease(r *aankomstv1.Release) error {
+	if a.JSON {
+		return a.print(json.RawMessage(r.GetDocument()), "")
+	}
+	fmt.Fprintf(a.out, "Release %d: cohort %d, %s, up to %s, published %s\n", r.GetNumber(), r.GetCohort(),
+		strings.ToLower(r.GetStatus().String()), r.GetCutOff(), r.GetPublishedOn())
+	fmt.Fprintf(a.out, "Arrival rate: %s, of %s.\n", release.Definition, release.Denominator)
+	fmt.Fprintf(a.out, "Policy %s, SHA-256 %x\n\n", r.GetPolicy(), r.GetDigest())
+	var rows []string
+	for _, figure := range r.GetFigures() {
+		rows = append(rows, strings.TrimSpace(figure.GetGroup()+" "+figure.GetDisplayName())+"\t"+figureCells(figure))
+	}
+	return a.table(nil, "GROUP\tARRIVAL RATE\tOF REFERRALS\t95 % INTERVAL", rows, "")
+}
+
+type releaseExportCmd struct {
+	ClientSettings
+	Number uint32 `arg:"" optional:"" help:"The release's number; the whole chain when left out."`
+	Format string `help:"csv or json. The whole chain is JSON, one release a line." enum:"csv,json" default:"json"`
+	Output string `help:"Where to write; standard output by default. It must not exist." short:"o" placeholder:"FILE"`
+}
+
+// Run exports releases.
+func (c releaseExportCmd) Run(ctx context.Context, a *app) error {
+	return c.withClient(func(api *client.Client) error {
+		var releases []*aankomstv1.Release
+		var err error
+		if c.Number == 0 {
+			if c.Format != "json" {
+				return fmt.Errorf("%w: the whole chain is exported as JSON; name a release for CSV", errUsage)
+			}
+			releases, err = allReleases(ctx, api)
+		} else {
+			var one *aankomstv1.Release
+			one, err = api.Releases.GetRelease(api.Authorized(ctx), &aankomstv1.GetReleaseRequest{Number: c.Number})
+			releases = append(releases, one)
+		}
+		if err != nil {
+			return err
+		}
+		return c.write(a, func(w io.Writer) error {
+			for _, r := range releases {
+				if c.Format == "csv" {
+					return release.WriteCSV(w, store.Release{Document: r.GetDocument(), Digest: [32]byte(r.GetDigest())})
+				}
+				if _, err := fmt.Fprintf(w, "%s\n", r.GetDocument()); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+}
+
+func (c releaseExportCmd) write(a *app, content func(io.Writer) error) error {
+	if c.Output == "" {
+		return content(a.out)
+	}
+	file, err := os.OpenFile(c.Output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUsage, err)
+	}
+	return errors.Join(content(file), file.Close())
+}
+
+type releaseVerifyCmd struct {
+	File string `arg:"" help:"The chain, as aankomst release export writes it."`
+}
+
+// Run verifies a chain.
+func (c releaseVerifyCmd) Run(a *app) error {
+	content, err := os.ReadFile(c.File)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errUsage, err)
+	}
+	var documents [][]byte
+	for line := range strings.Lines(string(content)) {
+		documents = append(documents, []byte(strings.TrimRight(line, "\r\n")))
+	}
+	if len(documents) == 0 {
+		return fmt.Errorf("%w: %s is empty", errUsage, c.File)
+	}
+	if err := release.VerifyChain(documents); err != nil {
+		return err
+	}
+	return a.print(map[string]int{"verified": len(documents)}, "%d releases, unbroken from the first.", len(documents))
+}

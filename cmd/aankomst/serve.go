@@ -1,0 +1,122 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+
+	"aankomst/server"
+	"aankomst/server/access"
+	"aankomst/server/release"
+)
+
+// ServeSettings are what a server can be told.
+type ServeSettings struct {
+	GRPC           string `name:"grpc" help:"Address for gRPC." default:"127.0.0.1:9090" placeholder:"HOST:PORT"`
+	HTTP           string `name:"http" help:"Address for REST." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
+	Metrics        string `help:"Address for /metrics, on loopback. Off when empty." placeholder:"HOST:PORT"`
+	TLSCert        string `name:"tls-cert" help:"Certificate, with its chain (PEM). Needed on any address but loopback." placeholder:"FILE"`
+	TLSKey         string `name:"tls-key" help:"Private key of the certificate (PEM)." placeholder:"FILE"`
+	WrongPerMinute int    `help:"Wrong codes of a centre that are looked at in a minute; it can only be lowered." default:"${per_minute}" placeholder:"N"`
+	WrongPerDay    int    `help:"Wrong codes of a centre that are looked at in a day; it can only be lowered." default:"${per_day}" placeholder:"N"`
+}
+
+type serveCmd struct{ ServeSettings }
+
+// Help is shown below the command's usage.
+func (serveCmd) Help() string {
+	return "The first start makes the store and its key. Then open a cohort and make tokens: see aankomst cohort open --help\nand aankomst token create --help. It stops on Ctrl-C, after the calls under way have ended."
+}
+
+// Run serves until ctx ends.
+func (c serveCmd) Run(ctx context.Context, a *app) error {
+	// A core file would hold the keys.
+	if err := syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}); err != nil {
+		return fmt.Errorf("core files cannot be turned off: %w", err)
+	}
+	listeners, err := c.listen()
+	if err != nil {
+		return err
+	}
+	return a.withStore(ctx, func(e *embedded) error {
+		keeper, err := e.keeper()
+		if err != nil {
+			return err
+		}
+		s, err := server.New(server.Deps{
+			Store: e.Store, Keeper: keeper, Policy: release.Current, Clock: e.clock, Log: a.logger(),
+			Limits: access.Limits{PerMinute: c.WrongPerMinute, PerDay: c.WrongPerDay},
+		})
+		if err != nil {
+			return err
+		}
+		if err := a.greet(ctx, e, listeners); err != nil {
+			return err
+		}
+		return s.Run(ctx, listeners)
+	})
+}
+
+// listen checks the addresses before the store is touched.
+func (c ServeSettings) listen() (listeners server.Listeners, err error) {
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		return listeners, fmt.Errorf("%w: --tls-cert and --tls-key go together", errUsage)
+	}
+	if c.TLSCert != "" {
+		pair, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
+		if err != nil {
+			return listeners, fmt.Errorf("%w: the certificate cannot be used: %w", errUsage, err)
+		}
+		listeners.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS13}
+	}
+	var opened []net.Listener
+	listen := func(address string, encrypted bool) net.Listener {
+		listener, failed := server.Listen(address, encrypted)
+		if failed != nil {
+			err = errors.Join(err, failed)
+			return nil
+		}
+		opened = append(opened, listener)
+		return listener
+	}
+	listeners.GRPC = listen(c.GRPC, listeners.TLS != nil)
+	listeners.HTTP = listen(c.HTTP, listeners.TLS != nil)
+	if c.Metrics != "" {
+		listeners.Metrics = listen(c.Metrics, false)
+	}
+	if err != nil {
+		for _, listener := range opened {
+			listener.Close()
+		}
+	}
+	return listeners, err
+}
+
+// greet says where the server listens and what to do first.
+func (a *app) greet(ctx context.Context, e *embedded, listeners server.Listeners) error {
+	scheme := "http"
+	if listeners.TLS != nil {
+		scheme = "https"
+	}
+	addresses := map[string]string{
+		"grpc": listeners.GRPC.Addr().String(),
+		"http": fmt.Sprintf("%s://%s", scheme, listeners.HTTP.Addr()),
+	}
+	if listeners.Metrics != nil {
+		addresses["metrics"] = fmt.Sprintf("http://%s/metrics", listeners.Metrics.Addr())
+	}
+	if err := a.print(addresses, "gRPC on %s, REST on %s. Ctrl-C stops.", addresses["grpc"], addresses["http"]); err != nil {
+		return err
+	}
+	tokens, err := e.ListTokens(ctx)
+	if err != nil {
+		return err
+	}
+	if len(tokens) == 0 {
+		a.progress("Nobody can sign in yet. Make a token: aankomst token create --help")
+	}
+	return nil
+}

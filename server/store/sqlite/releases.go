@@ -1,0 +1,76 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"aankomst/server/store"
+)
+
+// SaveDraft implements store.Releases.
+func (s *Store) SaveDraft(ctx context.Context, d store.Draft) error {
+	return s.write(ctx, func(tx tx) error {
+		return tx.exec(`INSERT INTO drafts (year, cut_off, body) VALUES (?, ?, ?)`, d.Year, d.CutOff, d.Body)
+	})
+}
+
+// ListDrafts implements store.Releases.
+func (s *Store) ListDrafts(ctx context.Context, year int) (drafts []store.Draft, err error) {
+	err = s.read(ctx, func(tx tx) error {
+		drafts, err = collect(tx, scanDraft, `SELECT year, cut_off, body FROM drafts WHERE year = ? ORDER BY cut_off`, year)
+		return err
+	})
+	return drafts, err
+}
+
+func scanDraft(row scanner) (d store.Draft, err error) {
+	return d, row.Scan(&d.Year, &d.CutOff, &d.Body)
+}
+
+// AppendRelease implements store.Releases.
+func (s *Store) AppendRelease(ctx context.Context, r store.Release) error {
+	return s.write(ctx, func(tx tx) error {
+		var published bool
+		err := tx.row(`SELECT EXISTS (SELECT * FROM releases WHERE year = ? AND cut_off = ?)`, r.Year, r.CutOff).Scan(&published)
+		if err != nil {
+			return err
+		}
+		if published {
+			return store.ErrExists
+		}
+		last, err := scanRelease(tx.row(selectReleases + ` ORDER BY number DESC LIMIT 1`))
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		if r.Number != last.Number+1 || r.Previous != last.Digest {
+			return store.ErrConflict
+		}
+		return tx.exec(`INSERT INTO releases (number, year, cut_off, document, digest, previous) VALUES (?, ?, ?, ?, ?, ?)`,
+			r.Number, r.Year, r.CutOff, r.Document, r.Digest[:], r.Previous[:])
+	})
+}
+
+const selectReleases = `SELECT number, year, cut_off, document, digest, previous FROM releases`
+
+func scanRelease(row scanner) (r store.Release, err error) {
+	return r, row.Scan(&r.Number, &r.Year, &r.CutOff, &r.Document, (*bytes32)(&r.Digest), (*bytes32)(&r.Previous))
+}
+
+// ListReleases implements store.Releases.
+func (s *Store) ListReleases(ctx context.Context) (releases []store.Release, err error) {
+	err = s.read(ctx, func(tx tx) error {
+		releases, err = collect(tx, scanRelease, selectReleases+` ORDER BY number`)
+		return err
+	})
+	return releases, err
+}
+
+// GetRelease implements store.Releases.
+func (s *Store) GetRelease(ctx context.Context, number int) (release store.Release, err error) {
+	err = s.read(ctx, func(tx tx) error {
+		release, err = scanRelease(tx.row(selectReleases+` WHERE number = ?`, number))
+		return err
+	})
+	return release, err
+}
