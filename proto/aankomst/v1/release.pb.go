@@ -80,7 +80,7 @@ const (
 	Figure_EXACT Figure_Shown = 1
 	// As a band of rates and a class of sizes.
 	Figure_BAND Figure_Shown = 2
-	// A running total of too few referrals so far.
+	// Too early to show safely.
 	Figure_TOO_EARLY Figure_Shown = 3
 	// Too few referrals to show safely.
 	Figure_PROTECTED Figure_Shown = 4

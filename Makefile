@@ -1,0 +1,66 @@
+# make test installs what it needs and passes every check. make help explains the rest.
+
+GO ?= go
+TOOL = $(GO) tool -modfile=tools/go.mod
+BUF = PATH="$(CURDIR)/tools/node_modules/.bin:$$PATH" buf
+FUZZTIME ?= 30s
+
+.PHONY: help
+help: ## Show what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: demo
+demo: ## Show everything at work on an invented organisation
+	$(GO) run ./cmd/aankomst demo
+
+.PHONY: build
+build: ## Build bin/aankomst
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/aankomst ./cmd/aankomst
+
+.PHONY: test
+test: prepare check-proto lint check-tidy unit ## Install what is needed, then run every check and test
+
+.PHONY: unit
+unit: ## Run the Go tests, with the race detector and in random order
+	$(GO) test -race -shuffle=on ./...
+
+.PHONY: lint
+lint: ## Vet the code and hold the import rule
+	$(TOOL) golangci-lint run ./...
+
+.PHONY: check-tidy
+check-tidy: ## Check that go.mod names what is used, and nothing else
+	$(GO) mod tidy -diff
+
+.PHONY: check-proto
+check-proto: tools/node_modules ## Check the contract: format, lint, compatibility, and that generated code is current
+	$(BUF) format --diff --exit-code
+	$(BUF) lint
+	$(BUF) breaking --against '.git#ref=HEAD'
+	tools/check-generated.sh
+
+.PHONY: proto
+proto: tools/node_modules ## Format the contract and generate code from it
+	$(BUF) format -w
+	$(BUF) lint
+	$(BUF) generate
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME each
+	tools/fuzz.sh $(FUZZTIME)
+
+.PHONY: vectors
+vectors: ## Write the test vectors of refcode anew
+	$(GO) test ./refcode -run Vectors -update
+
+.PHONY: bench
+bench: build ## Measure what docs/benchmarks.md quotes
+	tools/bench.sh
+
+.PHONY: prepare
+prepare: ## Install what the checks need: a C compiler for the race detector, Node.js for buf
+	tools/prepare.sh
+
+tools/node_modules: tools/package-lock.json
+	npm --prefix tools ci --no-audit --no-fund --ignore-scripts
+	@touch $@
