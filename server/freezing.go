@@ -58,28 +58,27 @@ func (f *Freezer) FreezeFinal(ctx context.Context, c store.Cohort) (withheld boo
 	return document.Withheld(), err
 }
 
-// freeze returns the document of a cut-off, and makes it when there is none.
+// freeze returns the document of a cut-off, and makes it from the counts when there is none.
 func (f *Freezer) freeze(ctx context.Context, c store.Cohort, cutOff release.CutOff) (release.Document, error) {
 	drafts, err := f.Store.ListDrafts(ctx, c.Year)
 	if err != nil {
 		return release.Document{}, err
 	}
-	var earlier []release.Document
 	for _, draft := range drafts {
+		if draft.CutOff != cutOff.Key {
+			continue
+		}
 		document, err := release.Decode(draft.Body)
 		if err != nil {
 			return release.Document{}, fmt.Errorf("the draft of %d at %s: %w", c.Year, draft.CutOff, err)
 		}
-		if draft.CutOff == cutOff.Key {
-			return document, nil
-		}
-		earlier = append(earlier, document)
+		return document, nil
 	}
 	counts, err := f.Store.Counts(ctx, c.Year)
 	if err != nil {
 		return release.Document{}, err
 	}
-	document, err := release.Freeze(f.Policy, c, counts, cutOff, earlier)
+	document, err := release.Freeze(f.Policy, c, counts, cutOff)
 	if err != nil {
 		return release.Document{}, err
 	}

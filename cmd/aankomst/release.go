@@ -80,7 +80,7 @@ func figureCells(figure *aankomstv1.Figure) string {
 		return fmt.Sprintf("%s %%\t%s\t%d to %d %%", span(figure.GetRate()), span(figure.GetReferrals()),
 			figure.GetInterval().GetLow(), figure.GetInterval().GetHigh())
 	case aankomstv1.Figure_TOO_EARLY:
-		return "too early: too few referrals so far\t\t"
+		return "too early to show safely\t\t"
 	default:
 		return "protected: too few referrals to show safely\t\t"
 	}

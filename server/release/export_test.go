@@ -53,7 +53,7 @@ func TestCSVOfAClosedYear(t *testing.T) {
 			"interval_low_percent", "interval_high_percent", "note",
 			"definition", "denominator", "policy", "digest_sha256",
 		},
-		append([]string{"1", "2026", "final", "2026-01-01", "2027-06-30", "false", "total", "", "exact", "80", "80", "59", "59", "67", "88", ""}, every...),
+		append([]string{"1", "2026", "final", "2026-01-01", "2027-06-30", "false", "total", "", "exact", "80", "80", "59", "59", "68", "88", ""}, every...),
 		append([]string{"1", "2026", "final", "2026-01-01", "2027-06-30", "false", "pool:1", `CAW <Noord> & "Zuid"`, "protected", "", "", "", "", "", "", hidden}, every...),
 		append([]string{"1", "2026", "final", "2026-01-01", "2027-06-30", "false", "pool:2", "CGG Limbürg", "protected", "", "", "", "", "", "", hidden}, every...),
 	}
@@ -73,7 +73,7 @@ func TestCSVOfAClosedYear(t *testing.T) {
 	}
 }
 
-func TestCSVOfRunningTotals(t *testing.T) {
+func TestCSVOfHiddenAndBandedTotals(t *testing.T) {
 	t.Parallel()
 	late := june
 	late.Late = true
@@ -82,13 +82,14 @@ func TestCSVOfRunningTotals(t *testing.T) {
 		n      int
 		want   []string
 	}{
-		{june, 24, []string{"provisional", "2026-01-01", "2026-06-30", "false", "total", "", "too_early", "", "", "", "", "", "", "Too early to show safely"}},
+		{june, 59, []string{"provisional", "2026-01-01", "2026-06-30", "false", "total", "", "too_early", "", "", "", "", "", "", "Too early to show safely"}},
 		{late, 24, []string{"provisional", "2026-01-01", "2026-06-30", "true", "total", "", "too_early", "", "", "", "", "", "", "Too early to show safely"}},
-		{june, 25, []string{"provisional", "2026-01-01", "2026-06-30", "false", "total", "", "band", "80", "100", "25", "29", "60", "100", ""}},
+		{closed, 24, []string{"final", "2026-01-01", "2027-06-30", "false", "total", "", "protected", "", "", "", "", "", "", "Protected: too few referrals to show safely"}},
+		{closed, 25, []string{"final", "2026-01-01", "2027-06-30", "false", "total", "", "band", "80", "100", "25", "29", "61", "100", ""}},
 	} {
 		_, _, rows := exported(t, draftOf(t, frozen(t, c.cutOff, cell{n: c.n, arrived: c.n}), c.cutOff))
 		if got := rows[1][2:16]; !slices.Equal(got, c.want) {
-			t.Errorf("%d referrals: %q, want %q", c.n, got, c.want)
+			t.Errorf("%d referrals at %s: %q, want %q", c.n, c.cutOff.Key, got, c.want)
 		}
 	}
 }

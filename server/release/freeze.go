@@ -23,10 +23,9 @@ type CutOff struct {
 // final reports whether the cohort is being closed.
 func (c CutOff) final() bool { return c.Key == store.CutOffFinal }
 
-// Freeze makes the draft of a cohort's release from its exact counts. Earlier holds the drafts of the
-// same cohort that were frozen before, published or not. The policy must have passed Check. It is an
-// error when cohort and counts do not have the same year and pools.
-func Freeze(policy Policy, cohort store.Cohort, counts store.Counts, cutOff CutOff, earlier []Document) (Document, error) {
+// Freeze makes the draft of a cohort's release from its exact counts. The policy must have passed
+// Check. It is an error when cohort and counts do not have the same year and pools.
+func Freeze(policy Policy, cohort store.Cohort, counts store.Counts, cutOff CutOff) (Document, error) {
 	pools := slices.SortedFunc(slices.Values(cohort.Pools), func(a, b store.Pool) int { return cmp.Compare(a.Number, b.Number) })
 	counted := slices.SortedFunc(slices.Values(counts.Pools), func(a, b store.PoolCounts) int { return cmp.Compare(a.Number, b.Number) })
 	if counts.Year != cohort.Year {
@@ -48,7 +47,7 @@ func Freeze(policy Policy, cohort store.Cohort, counts store.Counts, cutOff CutO
 			document.Figures = append(document.Figures, poolFigure(policy, pool, counted[i]))
 		}
 	}
-	return gate(document, earlier), nil
+	return gate(document), nil
 }
 
 // totalFigure shows a running total in bands, and a closed cohort's to the per cent where that gives
@@ -100,19 +99,15 @@ func banded(policy Policy, figure Figure, n, arrived int, hidden Shown) Figure {
 	return figure
 }
 
-// gate stands where the audit of what a reader can work out belongs. Until it is there it shows only
-// what cannot be subtracted from anything: the total, and of a running total only the first band of a
-// cohort. Every pool stays protected, since next to a total one pool gives away the other.
-func gate(document Document, earlier []Document) Document {
-	shownBefore := false
-	for _, before := range earlier {
-		shownBefore = shownBefore || !before.Withheld()
-	}
+// gate stands where the audit of what a reader can work out belongs. Until that is there, only the total
+// of a closed cohort passes. Beside it one pool would give away another, and a running total could prove
+// that nobody arrived after its cut-off.
+func gate(document Document) Document {
 	for i, figure := range document.Figures {
 		switch {
 		case figure.Group != GroupTotal:
 			document.Figures[i] = Figure{Group: figure.Group, Name: figure.Name, Shown: Protected}
-		case document.Status == Provisional && shownBefore:
+		case document.Status == Provisional:
 			document.Figures[i] = Figure{Group: figure.Group, Shown: TooEarly}
 		}
 	}

@@ -38,11 +38,17 @@ func world(cells ...cell) (store.Cohort, store.Counts) {
 func frozen(tb rapid.TB, cutOff CutOff, cells ...cell) Document {
 	tb.Helper()
 	cohort, counts := world(cells...)
-	document, err := Freeze(Current, cohort, counts, cutOff, nil)
+	document, err := Freeze(Current, cohort, counts, cutOff)
 	if err != nil {
 		tb.Fatalf("freezing %v at %s: %v", cells, cutOff.Key, err)
 	}
 	return document
+}
+
+// runningTotal is the display of a running total by the policy of today, which the gate holds back.
+func runningTotal(cells ...cell) Figure {
+	_, counts := world(cells...)
+	return totalFigure(Current, counts.Pools, false)
 }
 
 func encoded(tb rapid.TB, document Document) string {

@@ -16,8 +16,8 @@ func wilson(arrived, n int) (low, high float64) {
 }
 
 // envelope returns the union of the Wilson intervals of all counts that would be shown like the
-// figure, in whole per cents, widened outwards. Being computed from what is shown alone, it adds
-// nothing to it.
+// figure, its ends rounded to whole per cents. Being computed from what is shown alone, it adds nothing
+// to it.
 func envelope(figure Figure) *Range {
 	low, high := 1.0, 0.0
 	for n := figure.Referrals.Low; n <= figure.Referrals.High; n++ {
@@ -29,7 +29,7 @@ func envelope(figure Figure) *Range {
 			low, high = min(low, l), max(high, h)
 		}
 	}
-	return &Range{Low: int(math.Floor(100 * max(low, 0))), High: int(math.Ceil(100 * min(high, 1)))}
+	return &Range{Low: int(math.Round(100 * low)), High: int(math.Round(100 * high))}
 }
 
 // fits reports whether arrived among n is compatible with the rate that is shown.

@@ -69,7 +69,7 @@ func TestSizeClassAndRateBandAtEveryEdge(t *testing.T) {
 		{109, 54, "band 45-50% of 100-109"},
 		{110, 55, "band 50-55% of 110-119"},
 	} {
-		if got := frozen(t, june, cell{n: c.n, arrived: c.arrived}).Figures[0].shows(); got != c.want {
+		if got := runningTotal(cell{n: c.n, arrived: c.arrived}).shows(); got != c.want {
 			t.Errorf("%d of %d is shown as %q, want %q", c.arrived, c.n, got, c.want)
 		}
 	}
@@ -80,12 +80,8 @@ func TestSizesBeforeTheFirstBandShowNoRate(t *testing.T) {
 	t.Parallel()
 	policy := Current
 	policy.Bands = []Band{{From: 50, Width: 10}}
-	cohort, counts := world(cell{n: 30, arrived: 30})
-	document, err := Freeze(policy, cohort, counts, june, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got, want := document.Figures[0].shows(), "band 0-100% of 30-34"; got != want {
+	figure := banded(policy, Figure{Group: GroupTotal}, 30, 30, TooEarly)
+	if got, want := figure.shows(), "band 0-100% of 30-34"; got != want {
 		t.Errorf("shown as %q, want %q", got, want)
 	}
 }
