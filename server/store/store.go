@@ -10,7 +10,7 @@
 //   - Nothing that Record writes carries a time, a serial number, an author or an order: no column,
 //     hidden or not, may tell which of two spent codes or counts came first.
 //   - No transaction that writes a spent code or a counter writes anything that names a seat, a token
-//     or a centre.
+//     or a centre; but for CreateCohort, whose counters are all zero.
 package store
 
 import (
@@ -74,7 +74,7 @@ type Tally interface {
 // Cohorts keeps cohorts, their pools and their way to being closed.
 type Cohorts interface {
 	// CreateCohort stores a cohort in StageOpen with its pools and with all its counters at zero.
-	// ErrExists when the year has a cohort.
+	// ErrExists when the year has a cohort; ErrNotFound when a pool names a centre that does not exist.
 	CreateCohort(ctx context.Context, cohort Cohort) error
 	// ListCohorts returns all cohorts, latest year first.
 	ListCohorts(ctx context.Context) ([]Cohort, error)
@@ -84,14 +84,17 @@ type Cohorts interface {
 	// pool or centre; ErrExists when the centre is in a pool of that cohort already; ErrConflict when
 	// the cohort is not open.
 	AddToPool(ctx context.Context, year int, pool uint32, centre string) error
-	// AdvanceCohort moves a cohort from one stage to the next. ErrConflict when it is not in stage
-	// from. Entering StageClosing waits for no one: from its commit on, Record refuses the cohort.
-	// Entering StageClosed also drops the cohort's spent codes, in the same transaction and beyond
-	// what deleted pages would give back.
+	// AdvanceCohort moves a cohort from one stage to the next of Stages. ErrNotFound when there is no
+	// such cohort; ErrConflict when it is not in stage from, or to is not the next. Entering
+	// StageClosing waits for no one: from its commit on, Record refuses the cohort. Entering
+	// StageClosed also drops the cohort's spent codes, in the same transaction and beyond what deleted
+	// pages would give back. When only the latter fails, which comes after the commit, the error wraps
+	// ErrUnavailable although the cohort is closed, and Rewrite makes good for it.
 	AdvanceCohort(ctx context.Context, year int, from, to Stage) error
 
 	// Beat records that a process is alive at a time and which cohorts' keys it holds, replacing what
-	// it said before; no years means it holds none. It is what closing a cohort waits for.
+	// it said before; no years means it holds none. The time is kept to the second. It is what closing
+	// a cohort waits for.
 	Beat(ctx context.Context, holder string, years []int, at time.Time) error
 	// Holders returns the processes that said they hold the key of a cohort, in order of their names.
 	Holders(ctx context.Context, year int) ([]Holder, error)

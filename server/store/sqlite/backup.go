@@ -96,21 +96,21 @@ func exists(path string) bool {
 // Rekey gives a database that nobody has open (store.ErrUnavailable otherwise) another key. It writes
 // a new file and puts it in the old one's place at once, so that a crash leaves one or the other. The
 // old file's blocks may linger on the disk, under the old key: destroy that key.
-func Rekey(ctx context.Context, path string, old, new [32]byte) error {
+func Rekey(ctx context.Context, path string, from, to [32]byte) error {
 	path, err := existing(path)
 	if err != nil {
 		return err
 	}
 	return exchange(path, nothing, func(fresh string) error {
-		if err := readable(path, old); err != nil {
+		if err := readable(path, from); err != nil {
 			return err
 		}
-		return withDatabase(path, "rw", old, func(db *sql.DB) error {
+		return withDatabase(path, "rw", from, func(db *sql.DB) error {
 			// The log must not outlive the file that it belongs to.
 			if err := emptyLog(ctx, db); err != nil {
 				return settled(ctx, err)
 			}
-			return copyTo(ctx, db, fresh, new)
+			return copyTo(ctx, db, fresh, to)
 		})
 	})
 }

@@ -61,13 +61,14 @@ func plain(err error) error {
 	if words := systemWords(err); words != "" { // says more than the result
 		return unavailable(words)
 	}
-	if words := words[code.Code()]; words != "" {
+	if words := resultWords[code.Code()]; words != "" {
 		return unavailable(words)
 	}
-	return fmt.Errorf("sqlite: unexpected result %d", code)
+	return fmt.Errorf("sqlite: unexpected result %d", int(code))
 }
 
-var words = map[sqlite3.ErrorCode]string{
+// resultWords says what each result of SQLite means to whoever runs the server.
+var resultWords = map[sqlite3.ErrorCode]string{
 	sqlite3.FULL:      wordsFull,
 	sqlite3.READONLY:  wordsReadOnly,
 	sqlite3.CANTOPEN:  wordsOpen,
@@ -89,7 +90,7 @@ func constraint(code sqlite3.ExtendedErrorCode) error {
 	case sqlite3.CONSTRAINT_FOREIGNKEY:
 		return store.ErrNotFound
 	default:
-		return fmt.Errorf("sqlite: a value is not one that the schema allows (result %d)", code)
+		return fmt.Errorf("sqlite: a value is not one that the schema allows (result %d)", int(code))
 	}
 }
 

@@ -172,19 +172,19 @@ func existing(path string) (string, error) {
 	if err != nil {
 		return "", failed("find the database", err)
 	}
-	real, err := filepath.EvalSymlinks(path)
+	file, err := filepath.EvalSymlinks(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("the database %s: %w: run `aankomst migrate` to make it", path, store.ErrNotFound)
 	}
 	if err != nil {
 		return "", failed("find the database", err)
 	}
-	info, err := os.Stat(real)
+	info, err := os.Stat(file)
 	if err != nil {
 		return "", failed("find the database", err)
 	}
 	if !info.Mode().IsRegular() {
 		return "", fmt.Errorf("%w: %s is not a file", ErrKey, path)
 	}
-	return real, nil
+	return file, nil
 }

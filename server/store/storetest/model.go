@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -121,7 +122,7 @@ func againstModel(t *testing.T, s store.Store) {
 			if err != nil {
 				rt.Fatal(err)
 			}
-			if fmt.Sprint(got) != fmt.Sprint(want) {
+			if !slices.Equal(got, want) {
 				rt.Fatalf("batch %+v: outcomes %v, want %v", batch, got, want)
 			}
 			now, err := s.Counts(t.Context(), next)
