@@ -64,6 +64,29 @@ func TestProcessesOnOneStoreShareTheLimits(t *testing.T) {
 	refused(t, other, 12*time.Hour-2*time.Minute)
 }
 
+// Two processes that look at the same moment can pass the limit by one each. The wait is then for as many
+// as are too many.
+func TestPastTheLimitTheWaitIsLonger(t *testing.T) {
+	t.Parallel()
+	clock, counts := clockAt(t, start), newCounts()
+	attempt := NewGuesses(counts, DefaultLimits, clock.time).of(t.Context(), "a")
+	wrong(t, attempt, 1)
+	clock.move(10 * time.Second)
+	wrong(t, attempt, 8)
+	clock.move(20 * time.Second)
+	for range 3 {
+		if _, err := counts.AddWrongCode(t.Context(), "a", "2026-05-04", at(t, start)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refused(t, attempt, 40*time.Second)
+	clock.move(30 * time.Second)
+	refused(t, attempt, 10*time.Second)
+	clock.move(10 * time.Second)
+	wrong(t, attempt, 7)
+	refused(t, attempt, 20*time.Second)
+}
+
 func TestAClockThatIsSetBackOpensNothing(t *testing.T) {
 	t.Parallel()
 	t.Run("over midnight", func(t *testing.T) {

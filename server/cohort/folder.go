@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"filippo.io/age"
@@ -59,11 +60,14 @@ func OpenFolder(path string) (*Folder, error) {
 // Path returns where a file of the folder lies.
 func (f *Folder) Path(name string) string { return filepath.Join(f.path, name) }
 
-// KeyFile and EscrowFile name the files of a cohort; destroyedFile and closedFile remember, without any
-// secret, that its key is gone for good and that it was closed, so that a restored backup cannot bring
-// the cohort back.
-func KeyFile(year int) string       { return filePrefix(year) + "key" }
-func EscrowFile(year int) string    { return filePrefix(year) + "escrow.age" }
+// KeyFile names the file with the key of a cohort.
+func KeyFile(year int) string { return filePrefix(year) + "key" }
+
+// EscrowFile names the escrow copy of the key of a cohort.
+func EscrowFile(year int) string { return filePrefix(year) + "escrow.age" }
+
+// destroyedFile and closedFile remember, without any secret, that the key of a cohort is gone for good
+// and that the cohort was closed, so that a restored backup cannot bring it back.
 func destroyedFile(year int) string { return filePrefix(year) + "destroyed" }
 func closedFile(year int) string    { return filePrefix(year) + "closed" }
 
@@ -189,8 +193,10 @@ func parseRecipients(texts []string) ([]age.Recipient, error) {
 
 // HasCohortKeys reports whether the key of any cohort lies in the folder.
 func (f *Folder) HasCohortKeys() bool {
-	found, err := filepath.Glob(f.Path("cohort-*.key"))
-	return err == nil && len(found) > 0
+	entries, err := os.ReadDir(f.path)
+	return err == nil && slices.ContainsFunc(entries, func(entry fs.DirEntry) bool {
+		return strings.HasPrefix(entry.Name(), "cohort-") && strings.HasSuffix(entry.Name(), ".key")
+	})
 }
 
 // HasEscrow reports whether the escrow copy still lies in the folder, where it helps nobody.
@@ -393,7 +399,7 @@ func (f *Folder) Replace(name string, content []byte) error {
 		return err
 	}
 	if err := os.Rename(temporary, f.Path(name)); err != nil {
-		os.Remove(temporary)
+		_ = os.Remove(temporary)
 		return fmt.Errorf("%w: %w", ErrKeyFolder, err)
 	}
 	return f.sync()
@@ -409,7 +415,7 @@ func (f *Folder) writeTemporary(name string, content []byte) (string, error) {
 	}
 	_, err = file.Write(content)
 	if err = errors.Join(err, file.Chmod(ownerOnlyFile), file.Sync(), file.Close()); err != nil {
-		os.Remove(file.Name())
+		_ = os.Remove(file.Name())
 		return "", fmt.Errorf("%w: %w", ErrKeyFolder, err)
 	}
 	return file.Name(), nil

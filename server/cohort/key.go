@@ -19,10 +19,16 @@ const spentKeyBytes = 32
 // Key holds a cohort's secrets: the POPRF private key, and the key under which spent codes become
 // nullifiers. Printing one shows a placeholder.
 type Key struct {
-	year    int
+	year   int
+	public []byte
+	// secret is a function because package fmt reads the fields of a struct, and asks none of the
+	// methods below, when a Key is in an unexported field or the verb is a wrong one.
+	secret func() *secrets
+}
+
+type secrets struct {
 	private *oprf.PrivateKey
-	public  []byte
-	spent   []byte
+	spent   []byte // nil once it is wiped
 }
 
 // GenerateKey draws a fresh key. It is never derived from anything that outlives the cohort, or
@@ -45,18 +51,17 @@ func GenerateKey(year int) (*Key, error) {
 
 // newKey makes a key of its encoded parts. Its errors wrap ErrKeyFolder and hold no secret.
 func newKey(year int, private, spent []byte) (*Key, error) {
-	key := &Key{year: year, private: new(oprf.PrivateKey), spent: spent}
-	if len(spent) != spentKeyBytes || key.private.UnmarshalBinary(refcode.Suite, private) != nil {
+	secret := &secrets{private: new(oprf.PrivateKey), spent: spent}
+	if len(spent) != spentKeyBytes || secret.private.UnmarshalBinary(refcode.Suite, private) != nil {
 		return nil, damaged(year)
 	}
 	// circl computes the public half when it is first asked for, and not safely for concurrent use:
 	// asking now settles it.
-	public, err := key.private.Public().MarshalBinary()
+	public, err := secret.private.Public().MarshalBinary()
 	if err != nil {
 		return nil, damaged(year)
 	}
-	key.public = public
-	return key, nil
+	return &Key{year: year, public: public, secret: func() *secrets { return secret }}, nil
 }
 
 // PublicKey returns the 32 bytes of the public key.
@@ -76,13 +81,14 @@ func (Key) LogValue() slog.Value { return slog.StringValue(keyPlaceholder) }
 // wipe overwrites what can be overwritten: the key under which codes became nullifiers. The key is of
 // no use after that.
 func (k *Key) wipe() {
-	clear(k.spent)
-	k.spent = nil
+	secret := k.secret()
+	clear(secret.spent)
+	secret.spent = nil
 }
 
 // matches returns an error wrapping ErrKeyMismatch unless the cohort was opened with this key.
 func (k *Key) matches(cohort store.Cohort) error {
-	if k.spent == nil {
+	if k.secret().spent == nil {
 		return fmt.Errorf("%w: the key of %d was dropped; load it from its file again", ErrKeyMismatch, k.year)
 	}
 	if k.year != cohort.Year || !bytes.Equal(k.public, cohort.PublicKey) {
@@ -93,11 +99,11 @@ func (k *Key) matches(cohort store.Cohort) error {
 }
 
 func (k *Key) marshal() ([]byte, error) {
-	private, err := k.private.MarshalBinary()
+	private, err := k.secret().private.MarshalBinary()
 	if err != nil {
 		return nil, fmt.Errorf("encoding the key of %d: %w", k.year, err)
 	}
-	d := keyDocument{Note: keyNote, Year: k.year, POPRF: private, Spent: k.spent, Public: k.public}
+	d := keyDocument{Note: keyNote, Year: k.year, POPRF: private, Spent: k.secret().spent, Public: k.public}
 	d.Sum = d.sum()
 	document, err := json.MarshalIndent(d, "", "  ")
 	if err != nil {

@@ -60,19 +60,20 @@ func DirectoryOf(cohort store.Cohort) refcode.Directory {
 	return directory
 }
 
-// Load takes a cohort's key into use, and for its own: Drop wipes it. The error wraps ErrKeyMismatch when it is not that cohort's.
+// Load takes a cohort's key into use, and for its own: Drop wipes it. The error wraps ErrKeyMismatch
+// when it is not that cohort's.
 func (r *Keyring) Load(cohort store.Cohort, key *Key) error {
 	if err := key.matches(cohort); err != nil {
 		return err
 	}
 	open := &openCohort{
 		directory: DirectoryOf(cohort), key: key,
-		server: oprf.NewPartialObliviousServer(refcode.Suite, key.private),
+		server: oprf.NewPartialObliviousServer(refcode.Suite, key.secret().private),
 	}
 	if err := open.directory.Check(); err != nil {
 		return fmt.Errorf("loading %d: %w", cohort.Year, err)
 	}
-	encoded, err := key.private.MarshalBinary()
+	encoded, err := key.secret().private.MarshalBinary()
 	if err != nil {
 		return fmt.Errorf("loading %d: %w", cohort.Year, err)
 	}
@@ -181,9 +182,10 @@ func (r *Keyring) Recognise(code refcode.Code) Recognition {
 	var recognition Recognition
 	var genuine, year, pool int
 	for _, cohort := range r.cohorts {
+		spent := cohort.key.secret().spent
 		for _, pair := range cohort.pairs {
 			output := finalize(nonce, pair.info, pair.inverse, element)
-			nullifier := nullify(cohort.key.spent, pair.info, nonce)
+			nullifier := nullify(spent, pair.info, nonce)
 			// A cohort of the other layout is evaluated like the rest; its tags have another length, so
 			// none is the same.
 			matches := subtle.ConstantTimeCompare(refcode.TagOf(cohort.directory.Layout, output), tag)

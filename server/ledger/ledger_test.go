@@ -139,6 +139,7 @@ func TestACallThatComesTooLateRecordsNothing(t *testing.T) {
 		if _, err := l.RecordIssue(ctx, entry(2), []byte("element")); !errors.Is(err, context.Canceled) {
 			t.Errorf("RecordIssue: %v", err)
 		}
+		synctest.Wait()
 		l.Close()
 		if times := s.times(); len(times) != 0 {
 			t.Errorf("recorded %v", times)

@@ -1,0 +1,221 @@
+package cohort
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"aankomst/server/store"
+)
+
+func TestStates(t *testing.T) {
+	t.Parallel()
+	o := &office{t: t}
+	for _, c := range []struct {
+		now   string
+		stage store.Stage
+		want  State
+	}{
+		{"2025-12-31T23:59:59+01:00", store.StageOpen, Ahead},
+		{"2025-12-31T23:00:00Z", store.StageOpen, Open},
+		{"2026-12-31T23:59:59+01:00", store.StageOpen, Open},
+		{"2026-12-31T23:00:00Z", store.StageOpen, Maturing},
+		{"2030-01-01T00:00:00Z", store.StageOpen, Maturing},
+		{"2027-07-01T00:00:00Z", store.StageClosing, Closing},
+		{"2027-07-01T00:00:00Z", store.StageReleased, Closing},
+		{"2027-07-01T00:00:00Z", store.StageAcknowledged, Closing},
+		{"2027-07-01T00:00:00Z", store.StageKeyDestroyed, Closing},
+		{"2027-07-01T00:00:00Z", store.StageEscrowDestroyed, Closing},
+		{"2027-07-01T00:00:00Z", store.StageClosed, Closed},
+		{"2026-05-04T00:00:00Z", store.StageClosed, Closed},
+		{"2025-12-05T00:00:00Z", store.StageClosing, Closing},
+		{"2026-05-04T00:00:00Z", "", Closing}, // a stage of a later version: nothing is issued
+	} {
+		o.setDay(c.now)
+		if got := StateAt(store.Cohort{Year: 2026, Stage: c.stage}, o.clock()); got != c.want {
+			t.Errorf("%s, %s: got %s, want %s", c.now, c.stage, got, c.want)
+		}
+	}
+	for state, want := range map[State]string{
+		Ahead: "ahead", Open: "open", Maturing: "maturing", Closing: "closing", Closed: "closed", 0: "State(0)", 6: "State(6)",
+	} {
+		if got := state.String(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestSyncLoadsWhatIsOpenAndDropsTheRest(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, "2026-12-04")
+	one := o.start()
+	o.open(one, 2026)
+	other := o.start()
+	sync := func(want ...int) {
+		t.Helper()
+		if err := other.Sync(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+		if got := other.Ring.Years(); !slices.Equal(got, want) {
+			t.Errorf("keys are held of %v, want %v", got, want)
+		}
+		for _, year := range []int{2026, 2027} {
+			if said := slices.Contains(o.holds(year), other.Holder); said != slices.Contains(want, year) {
+				t.Errorf("the store says that it holds the key of %d: %v", year, said)
+			}
+		}
+	}
+	sync(2026)
+	o.open(one, 2027)
+	sync(2026, 2027)
+	if err := o.store.AdvanceCohort(t.Context(), 2026, store.StageOpen, store.StageClosing); err != nil {
+		t.Fatal(err)
+	}
+	sync(2027)
+	sync(2027)
+	if err := other.Leave(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if years := other.Ring.Years(); len(years) != 0 || slices.Contains(o.holds(2027), other.Holder) {
+		t.Errorf("after it left it holds keys of %v", years)
+	}
+}
+
+func TestAProcessSaysThatItLives(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, "2026-03-04")
+	k := o.start()
+	o.open(k, 2026)
+	first := o.clock()
+	seen := func() time.Time {
+		t.Helper()
+		holders, err := o.store.Holders(t.Context(), 2026)
+		if err != nil || len(holders) != 1 {
+			t.Fatalf("%d holders (%v)", len(holders), err)
+		}
+		return holders[0].SeenAt
+	}
+	o.wait(5 * time.Minute)
+	if err := k.Sync(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	if got := seen(); !got.Equal(first) {
+		t.Errorf("without a beat it was seen at %s", got)
+	}
+	if err := k.Sync(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	if got := seen(); !got.Equal(o.clock()) {
+		t.Errorf("with a beat it was seen at %s", got)
+	}
+}
+
+// One key that cannot be loaded does not keep the others from it, and is loaded once it is there.
+func TestAKeyThatCannotBeLoaded(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name  string
+		spoil func(t *testing.T, o *office)
+		want  error
+	}{
+		{"missing", func(t *testing.T, o *office) {
+			if err := os.Remove(o.folder.Path(KeyFile(2026))); err != nil {
+				t.Fatal(err)
+			}
+		}, ErrNoKey},
+		{"damaged", func(t *testing.T, o *office) { write(t, o.folder, KeyFile(2026), []byte("{"), 0o600) }, ErrKeyFolder},
+		{"of another year", func(t *testing.T, o *office) {
+			write(t, o.folder, KeyFile(2026), read(t, o.folder, KeyFile(2027)), 0o600)
+		}, ErrKeyFolder},
+		{"of another store", func(t *testing.T, o *office) {
+			document, err := keyNamed(t, "other", 2026).marshal()
+			if err != nil {
+				t.Fatal(err)
+			}
+			write(t, o.folder, KeyFile(2026), document, 0o600)
+		}, ErrKeyMismatch},
+		{"open to others", func(t *testing.T, o *office) {
+			if err := os.Chmod(o.folder.Path(KeyFile(2026)), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}, ErrKeyFolder},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			o := newOffice(t, "2026-12-04")
+			k := o.start()
+			o.open(k, 2026)
+			o.open(k, 2027)
+			key, err := o.folder.Load(2026)
+			if err != nil {
+				t.Fatal(err)
+			}
+			good := read(t, o.folder, KeyFile(2026))
+			c.spoil(t, o)
+
+			restarted := o.start()
+			for range 2 {
+				err := restarted.Sync(t.Context(), false)
+				if !errors.Is(err, c.want) || !strings.Contains(err.Error(), "cohort-2026.key") {
+					t.Errorf("got %v", err)
+				}
+				tellsNothing(t, key, "the error", fmt.Sprint(err))
+				if got := restarted.Ring.Years(); !slices.Equal(got, []int{2027}) {
+					t.Errorf("keys are held of %v", got)
+				}
+				if slices.Contains(o.holds(2026), restarted.Holder) {
+					t.Error("it says that it holds a key that it does not")
+				}
+			}
+			// Who holds it already goes on.
+			if err := k.Sync(t.Context(), true); err != nil {
+				t.Error(err)
+			}
+			write(t, o.folder, KeyFile(2026), good, 0o600)
+			if err := restarted.Sync(t.Context(), false); err != nil {
+				t.Fatal(err)
+			}
+			o.works(restarted, 2026)
+		})
+	}
+}
+
+func TestSyncSaysWhatTheStoreSays(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t, "2026-03-04")
+	o.open(o.start(), 2026)
+	k := o.start()
+	for n, call := range []string{"ListCohorts", "Beat", "ListCohorts"} {
+		o.store.fail(n+1, false)
+		if err := k.Sync(t.Context(), true); !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("%s failed: %v", call, err)
+		}
+		if years := k.Ring.Years(); len(years) != 0 {
+			t.Errorf("%s failed: keys are held of %v", call, years)
+		}
+	}
+	o.store.fail(0, false)
+	if err := k.Sync(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	o.works(k, 2026)
+}
+
+func TestHoldersTellNothing(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for range 50 {
+		holder, err := NewHolder()
+		if err != nil || len(holder) != 16 || strings.Trim(holder, "0123456789abcdef") != "" {
+			t.Fatalf("got %q (%v)", holder, err)
+		}
+		seen[holder] = true
+	}
+	if len(seen) != 50 {
+		t.Errorf("%d of 50 are different", len(seen))
+	}
+}
