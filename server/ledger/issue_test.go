@@ -219,7 +219,7 @@ func TestTheMemoryOfIssuesIsBounded(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T, l *Ledger, s *tally) {
 		for i := range maxIssues - 1 {
-			l.issues[keyOf(entry(1), fmt.Append(nil, i))] = &issue{at: time.Now()}
+			l.claim(keyOf(entry(1), fmt.Append(nil, i)))
 		}
 		for range 2 {
 			done(t, issueFor(t.Context(), l, entry(2), "the last that is remembered"))
@@ -235,6 +235,23 @@ func TestTheMemoryOfIssuesIsBounded(t *testing.T) {
 		done(t, issueFor(t.Context(), l, entry(4), "after a minute"))
 		if got := len(l.issues); got != 1 {
 			t.Errorf("%d issues are remembered after a minute", got)
+		}
+	})
+}
+
+// After the last call of a day nothing of it stays in memory.
+func TestForgetLeavesNothingOfOldIssues(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, l *Ledger, s *tally) {
+		done(t, issueFor(t.Context(), l, entry(1), "element"))
+		l.Forget()
+		if len(l.issues) != 1 || len(l.recent) != 1 {
+			t.Errorf("%d issues are remembered within the minute", len(l.issues))
+		}
+		time.Sleep(RetryWindow)
+		l.Forget()
+		if len(l.issues) != 0 || len(l.recent) != 0 {
+			t.Errorf("%d issues are remembered after it", len(l.issues))
 		}
 	})
 }

@@ -46,6 +46,7 @@ type Ledger struct {
 
 	issuesMu sync.Mutex
 	issues   map[issueKey]*issue
+	recent   []dated // the keys of issues, oldest first
 }
 
 // call is one entry on its way. The reply channel has room for its reply, so that nobody waits for a
@@ -67,6 +68,12 @@ type issue struct {
 	settled chan struct{} // closed when reply is set
 	reply   reply
 	at      time.Time
+}
+
+// dated is the key of an issue with the moment at which it came.
+type dated struct {
+	key issueKey
+	at  time.Time
 }
 
 // New returns a ledger that records in a tally. The clock tells how old a repeated issue is.
@@ -163,16 +170,33 @@ func (l *Ledger) claim(key issueKey) (i *issue, first bool) {
 	if known, ok := l.issues[key]; ok && now.Sub(known.at) < RetryWindow {
 		return known, false
 	}
-	for k, known := range l.issues {
-		if now.Sub(known.at) >= RetryWindow {
-			delete(l.issues, k)
-		}
-	}
+	l.forget(now)
 	i = &issue{settled: make(chan struct{}), at: now}
-	if len(l.issues) < maxIssues {
+	if len(l.recent) < maxIssues {
 		l.issues[key] = i
+		l.recent = append(l.recent, dated{key, now})
 	}
 	return i, true
+}
+
+// Forget drops what is kept of issues older than RetryWindow. It is to be called now and then, so that
+// nothing of the last issue of a day stays in memory over night.
+func (l *Ledger) Forget() {
+	l.issuesMu.Lock()
+	defer l.issuesMu.Unlock()
+	l.forget(l.clock())
+}
+
+// forget is Forget for those who hold the lock.
+func (l *Ledger) forget(now time.Time) {
+	for len(l.recent) > 0 && now.Sub(l.recent[0].at) >= RetryWindow {
+		oldest := l.recent[0]
+		l.recent = l.recent[1:]
+		// The same element may have come again since.
+		if known, ok := l.issues[oldest.key]; ok && known.at.Equal(oldest.at) {
+			delete(l.issues, oldest.key)
+		}
+	}
 }
 
 // settle answers all who wait for an issue. One that was not recorded is forgotten, so that a retry
