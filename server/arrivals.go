@@ -44,7 +44,7 @@ func (a *arrivals) UndoArrival(ctx context.Context, request *aankomstv1.UndoArri
 // spend recognises a code and records what happens to it. All of it is one attempt of the centre: a
 // voided code counts against the limit like an unknown one, or the limit would tell them apart.
 func (a *arrivals) spend(ctx context.Context, text string, band aankomstv1.WaitBand_Value, kind store.Kind) (outcome aankomstv1.ConfirmArrivalResponse_Outcome, err error) {
-	wait, err := waitBand(band)
+	wait, err := waitBand("wait_band", band)
 	if err != nil {
 		return 0, err
 	}
@@ -120,10 +120,11 @@ func (a *arrivals) RecordArrivalWithoutCode(ctx context.Context, request *aankom
 	return &aankomstv1.RecordArrivalWithoutCodeResponse{}, nil
 }
 
-// waitBand translates a band; the numbers are the same in the proto and in the store.
-func waitBand(band aankomstv1.WaitBand_Value) (store.WaitBand, error) {
+// waitBand translates a band, which stands in a field of that name; the numbers are the same in the proto
+// and in the store.
+func waitBand(field string, band aankomstv1.WaitBand_Value) (store.WaitBand, error) {
 	if band < 0 || int(band) >= int(store.WaitBands) {
-		return 0, invalid("wait_band", "choose one of the bands of WaitBand, or leave it out")
+		return 0, invalid(field, "choose one of the bands of WaitBand, or leave it out")
 	}
 	return store.WaitBand(band), nil
 }

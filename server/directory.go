@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/mail"
 	"net/url"
@@ -74,7 +75,7 @@ func (d *directory) UpdateCentre(ctx context.Context, request *aankomstv1.Update
 		case path == "id":
 			// The gateway names every field of the body, and the body may repeat the id of the path.
 		case at < 0:
-			return nil, invalid("update_mask", "%q cannot be changed here", path)
+			return nil, invalid("update_mask", "%q cannot be changed here", clip(path))
 		default:
 			fields = append(fields, centreFields[at])
 		}
@@ -113,7 +114,7 @@ func (d *directory) SetCapacity(ctx context.Context, request *aankomstv1.SetCapa
 		}
 	}
 	capacity := request.GetCapacity()
-	wait, err := waitBand(capacity.GetWaitBand())
+	wait, err := waitBand("capacity.wait_band", capacity.GetWaitBand())
 	if err != nil {
 		return nil, err
 	}
@@ -152,12 +153,13 @@ func (d *directory) GetCohort(ctx context.Context, request *aankomstv1.GetCohort
 }
 
 func (d *directory) OpenCohort(ctx context.Context, request *aankomstv1.OpenCohortRequest) (*aankomstv1.OpenCohortResponse, error) {
-	plan := cohort.Plan{
-		Year: int(request.GetYear()), Layout: refcode.Layout(request.GetLayout()),
-		Expected: int(request.GetExpectedReferrals()), Recipients: request.GetEscrowRecipients(),
+	layout, known := layouts[request.GetLayout()]
+	if !known {
+		return nil, invalid("layout", "choose SHORT or LONG, or leave it out")
 	}
-	if plan.Layout == 0 {
-		plan.Layout = refcode.Short
+	plan := cohort.Plan{
+		Year: int(request.GetYear()), Layout: layout,
+		Expected: int(request.GetExpectedReferrals()), Recipients: request.GetEscrowRecipients(),
 	}
 	for _, pool := range request.GetPools() {
 		plan.Pools = append(plan.Pools, cohort.PoolPlan{
@@ -173,7 +175,11 @@ func (d *directory) OpenCohort(ctx context.Context, request *aankomstv1.OpenCoho
 
 func (d *directory) AddCentreToPool(ctx context.Context, request *aankomstv1.AddCentreToPoolRequest) (*aankomstv1.Cohort, error) {
 	year := int(request.GetYear())
-	if err := d.store.AddToPool(ctx, year, request.GetPool(), request.GetCentre()); err != nil {
+	err := d.store.AddToPool(ctx, year, request.GetPool(), request.GetCentre())
+	if errors.Is(err, store.ErrConflict) {
+		return nil, notInState(year, cohort.Closing)
+	}
+	if err != nil {
 		return nil, err
 	}
 	found, err := d.store.GetCohort(ctx, year)
@@ -201,12 +207,16 @@ func (d *directory) CloseCohort(ctx context.Context, request *aankomstv1.CloseCo
 	return response, nil
 }
 
-// states and intakes translate between the contract and the domain.
+// states, layouts and intakes translate between the contract and the domain.
 var (
 	states = map[cohort.State]aankomstv1.Cohort_State{
 		cohort.Ahead: aankomstv1.Cohort_AHEAD, cohort.Open: aankomstv1.Cohort_OPEN,
 		cohort.Maturing: aankomstv1.Cohort_MATURING, cohort.Closing: aankomstv1.Cohort_CLOSING,
 		cohort.Closed: aankomstv1.Cohort_CLOSED,
+	}
+	layouts = map[aankomstv1.Cohort_Layout]refcode.Layout{
+		aankomstv1.Cohort_LAYOUT_UNSPECIFIED: refcode.Short,
+		aankomstv1.Cohort_SHORT:              refcode.Short, aankomstv1.Cohort_LONG: refcode.Long,
 	}
 	intakes = map[aankomstv1.Capacity_Intake]store.Intake{
 		aankomstv1.Capacity_OPEN: store.IntakeOpen, aankomstv1.Capacity_WAITING_LIST: store.IntakeWaitingList,

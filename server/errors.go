@@ -67,6 +67,24 @@ var (
 		code: codes.ResourceExhausted, reason: "REQUEST_TOO_LARGE",
 		message: fmt.Sprintf("the request is larger than %d bytes", maxRequest),
 	}
+	errHeaders = &problem{
+		code: codes.ResourceExhausted, reason: "HEADERS_TOO_LARGE",
+		message: fmt.Sprintf("the headers of the request are larger than %d bytes", maxHeaders),
+	}
+	errNoMethod = &problem{
+		code: codes.Unimplemented, reason: "NO_SUCH_METHOD",
+		message: "there is no such method; the methods and their paths are in docs/openapi.swagger.json",
+	}
+	errNothing  = &problem{code: codes.NotFound, reason: "NOT_FOUND", message: "there is nothing of that name; list again"}
+	errCanceled = &problem{code: codes.Canceled, reason: "CANCELLED", message: "the caller went away"}
+	errTimeout  = &problem{
+		code: codes.DeadlineExceeded, reason: "TIMEOUT",
+		message: "the call took too long; repeating a confirmation, undo or void is always safe",
+	}
+	errKeys = &problem{
+		code: codes.Unavailable, reason: "KEY_UNAVAILABLE",
+		message: "the server cannot use its key folder; the operator finds the cause in the server's log",
+	}
 )
 
 // toStatus is the only place where errors become status codes. Causes stay on this side: the second
@@ -79,18 +97,25 @@ func toStatus(err error) (_ *status.Status, fault bool) {
 	case errors.As(err, &p):
 		return p.status(), p == errInternal
 	case errors.Is(err, context.Canceled):
-		return (&problem{code: codes.Canceled, reason: "CANCELLED", message: "the caller went away"}).status(), false
+		return errCanceled.status(), false
 	case errors.Is(err, context.DeadlineExceeded):
-		return (&problem{
-			code: codes.DeadlineExceeded, reason: "TIMEOUT",
-			message: "the call took too long; repeating a confirmation, undo or void is always safe",
-		}).status(), false
+		return errTimeout.status(), false
 	}
 	if p := fromDomain(err); p != nil {
-		return p.status(), p == errUnavailable
+		return p.status(), p == errUnavailable || p == errKeys
 	}
-	if s, ok := status.FromError(err); ok {
-		return s, false
+	// Not status.FromError, which would put what wraps the status into its message.
+	var made interface{ GRPCStatus() *status.Status }
+	if errors.As(err, &made) && len(made.GRPCStatus().Details()) > 0 {
+		return made.GRPCStatus(), false
+	}
+	// What grpc says by itself has no details: of a method that nothing implements, of a service that
+	// its health service does not know.
+	switch status.Code(err) {
+	case codes.Unimplemented:
+		return errNoMethod.status(), false
+	case codes.NotFound:
+		return errNothing.status(), false
 	}
 	return errInternal.status(), true
 }
@@ -132,14 +157,11 @@ func fromDomain(err error) *problem {
 	case errors.Is(err, cohort.ErrTooSoon):
 		return &problem{code: codes.FailedPrecondition, reason: "TOO_SOON", message: err.Error()}
 	case errors.Is(err, cohort.ErrNoKey), errors.Is(err, cohort.ErrKeyMismatch), errors.Is(err, cohort.ErrKeyFolder):
-		return &problem{
-			code: codes.Unavailable, reason: "KEY_UNAVAILABLE",
-			message: "the server cannot use its key folder; the operator finds the cause in the server's log",
-		}
+		return errKeys
 	case errors.Is(err, store.ErrUnavailable):
 		return errUnavailable
 	case errors.Is(err, store.ErrNotFound):
-		return &problem{code: codes.NotFound, reason: "NOT_FOUND", message: "there is nothing of that name; list again"}
+		return errNothing
 	case errors.Is(err, store.ErrExists):
 		return &problem{code: codes.AlreadyExists, reason: "ALREADY_EXISTS", message: "that exists already; nothing was changed"}
 	case errors.Is(err, store.ErrConflict):

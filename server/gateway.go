@@ -13,11 +13,11 @@ import (
 	"time"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -48,14 +48,13 @@ func (s *Server) newGateway(rpc *grpc.Server) (*gateway, error) {
 		return nil, fmt.Errorf("connecting REST to gRPC: %w", err)
 	}
 	mux := runtime.NewServeMux(
-		runtime.WithMarshalerOption(runtime.MIMEWildcard, &runtime.JSONPb{
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, strictJSON{&runtime.JSONPb{
 			MarshalOptions:   protojson.MarshalOptions{EmitUnpopulated: true},
 			UnmarshalOptions: protojson.UnmarshalOptions{DiscardUnknown: false},
-		}),
+		}}),
 		runtime.WithErrorHandler(writeError),
-		runtime.WithIncomingHeaderMatcher(func(name string) (string, bool) {
-			return "authorization", strings.EqualFold(name, "authorization")
-		}),
+		// The gateway hands on Authorization by itself; named here as well, it would come twice.
+		runtime.WithIncomingHeaderMatcher(func(string) (string, bool) { return "", false }),
 		runtime.WithOutgoingHeaderMatcher(func(string) (string, bool) { return "", false }),
 		runtime.WithDisablePathLengthFallback(),
 	)
@@ -90,6 +89,29 @@ func (g *gateway) close() {
 	g.inProcess.Close()
 }
 
+// strictJSON refuses a body that goes on after its value: by itself, the gateway would act on the first
+// value and pass over the rest.
+type strictJSON struct{ *runtime.JSONPb }
+
+// NewDecoder is called by the gateway for each body.
+func (j strictJSON) NewDecoder(body io.Reader) runtime.Decoder {
+	decoder := runtime.DecoderWrapper{Decoder: json.NewDecoder(body), UnmarshalOptions: j.UnmarshalOptions}
+	return runtime.DecoderFunc(func(value any) error {
+		if err := decoder.Decode(value); err != nil {
+			return err
+		}
+		_, err := decoder.Token()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		default:
+			return errors.New("the body goes on after its value")
+		}
+	})
+}
+
 // guarded bounds the body and sets the headers that every answer carries.
 func guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -101,7 +123,8 @@ func guarded(next http.Handler) http.Handler {
 		if r.ContentLength > maxRequest {
 			// The rest of the body will not be read, so the connection cannot be used again.
 			header.Set("Connection", "close")
-			writeStatus(w, http.StatusRequestEntityTooLarge, errTooLarge.status())
+			tooLarge := errTooLarge.status()
+			writeStatus(w, httpStatus(tooLarge), tooLarge)
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxRequest)
@@ -113,32 +136,59 @@ func guarded(next http.Handler) http.Handler {
 // replaced; errors of the server are written as they are.
 func writeError(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {
 	s := status.Convert(err)
-	code := runtime.HTTPStatusFromCode(s.Code())
-	var p *problem
-	switch {
-	case len(s.Details()) > 0:
-	case strings.Contains(s.Message(), "request body too large"):
-		p, code = errTooLarge, http.StatusRequestEntityTooLarge
-	case s.Code() == codes.InvalidArgument:
-		p = errMalformed
-	case s.Code() == codes.NotFound:
-		p = &problem{code: codes.NotFound, reason: "NO_SUCH_PATH", message: "there is nothing at this path; the paths are in docs/openapi.swagger.json"}
-	case s.Code() == codes.Unimplemented:
-		p = &problem{code: codes.Unimplemented, reason: "NO_SUCH_METHOD", message: "this path does not take that HTTP method"}
-		code = http.StatusMethodNotAllowed
-	case s.Code() == codes.Unavailable:
-		p = errUnavailable
-	default:
-		translated, _ := toStatus(err)
-		s = translated
-	}
-	if p != nil {
-		s = p.status()
+	if len(s.Details()) == 0 {
+		s = ofGateway(s).status()
 	}
 	if s.Code() == codes.Unauthenticated {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
-	writeStatus(w, code, s)
+	writeStatus(w, httpStatus(s), s)
+}
+
+// ofGateway returns what stands for an error of the gateway or of its connection to the server.
+func ofGateway(s *status.Status) *problem {
+	switch {
+	case strings.Contains(s.Message(), "request body too large"):
+		return errTooLarge
+	case strings.Contains(s.Message(), "header list size"):
+		return errHeaders
+	}
+	switch s.Code() {
+	case codes.InvalidArgument:
+		return errMalformed
+	case codes.NotFound:
+		return &problem{code: codes.NotFound, reason: "NO_SUCH_PATH", message: "there is nothing at this path; the paths are in docs/openapi.swagger.json"}
+	case codes.Unimplemented:
+		return errNoMethod
+	case codes.Unavailable:
+		return errUnavailable
+	case codes.Canceled:
+		return errCanceled
+	case codes.DeadlineExceeded:
+		return errTimeout
+	default:
+		return errInternal
+	}
+}
+
+// httpStatus returns the HTTP status of an error: that of its code, but where HTTP has one that says it
+// better.
+func httpStatus(s *status.Status) int {
+	for _, detail := range s.Details() {
+		info, ok := detail.(*errdetails.ErrorInfo)
+		if !ok {
+			continue
+		}
+		switch info.GetReason() {
+		case errTooLarge.reason:
+			return http.StatusRequestEntityTooLarge
+		case errHeaders.reason:
+			return http.StatusRequestHeaderFieldsTooLarge
+		case errNoMethod.reason:
+			return http.StatusMethodNotAllowed
+		}
+	}
+	return runtime.HTTPStatusFromCode(s.Code())
 }
 
 func writeStatus(w http.ResponseWriter, code int, s *status.Status) {
@@ -183,16 +233,20 @@ func (g *gateway) export(mux *runtime.ServeMux) runtime.HandlerFunc {
 			fail(invalid("number", "the number of a release is a whole number").status().Err())
 			return
 		}
+		ctx, err := runtime.AnnotateContext(r.Context(), mux, r, aankomstv1.ReleaseService_GetRelease_FullMethodName)
+		if err != nil {
+			fail(err)
+			return
+		}
+		found, err := client.GetRelease(ctx, &aankomstv1.GetReleaseRequest{Number: uint32(number)})
+		if err != nil {
+			fail(err)
+			return
+		}
 		format := r.URL.Query().Get("format")
 		exporter, known := exporters[format]
 		if !known {
 			fail(invalid("format", "choose format=csv or format=json").status().Err())
-			return
-		}
-		ctx := metadata.AppendToOutgoingContext(r.Context(), "authorization", r.Header.Get("Authorization"))
-		found, err := client.GetRelease(ctx, &aankomstv1.GetReleaseRequest{Number: uint32(number)})
-		if err != nil {
-			fail(err)
 			return
 		}
 		w.Header().Set("Content-Type", exporter.contentType)

@@ -11,6 +11,8 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/tap"
@@ -133,7 +135,8 @@ func onTap(ctx context.Context, info *tap.Info) (context.Context, error) {
 }
 
 // strictRegistrar registers services so that a request that cannot be decoded gets a clear error: by
-// itself, grpc answers it as an internal one, and with a message that may quote the request.
+// itself, grpc answers it as an internal one. The server needs strictCodec for it. (A request that is too
+// large is grpc's to refuse, before it is read.)
 type strictRegistrar struct{ *grpc.Server }
 
 // RegisterService registers a service; it is called by generated code.
@@ -143,24 +146,39 @@ func (r strictRegistrar) RegisterService(service *grpc.ServiceDesc, implementati
 	for i, method := range service.Methods {
 		handler := method.Handler
 		method.Handler = func(server any, ctx context.Context, decode func(any) error, chain grpc.UnaryServerInterceptor) (any, error) {
-			return handler(server, ctx, func(request any) error { return undecodable(decode(request)) }, chain)
+			return handler(server, ctx, func(request any) error {
+				e := envelope{request: request}
+				if err := decode(&e); err != nil {
+					return err
+				}
+				if e.err != nil {
+					return errMalformed.status().Err()
+				}
+				return nil
+			}, chain)
 		}
 		strict.Methods[i] = method
 	}
 	r.Server.RegisterService(&strict, implementation)
 }
 
-func undecodable(err error) error {
-	switch status.Code(err) {
-	case codes.OK:
-		return nil
-	case codes.ResourceExhausted:
-		return errTooLarge.status().Err()
-	case codes.Canceled, codes.DeadlineExceeded:
-		return err
-	default:
-		return errMalformed.status().Err()
+// envelope is a request on its way to being decoded, and what was wrong with it.
+type envelope struct {
+	request any
+	err     error
+}
+
+// strictCodec keeps the error of decoding in the envelope: grpc would answer it before anyone else can.
+type strictCodec struct{ encoding.CodecV2 }
+
+// Unmarshal is called by grpc for each request.
+func (c strictCodec) Unmarshal(data mem.BufferSlice, value any) error {
+	e, ok := value.(*envelope)
+	if !ok {
+		return c.CodecV2.Unmarshal(data, value)
 	}
+	e.err = c.CodecV2.Unmarshal(data, e.request)
+	return nil
 }
 
 // guard returns the caller's centre, which must be in use.

@@ -42,6 +42,7 @@ func (s *Server) jobs(ctx context.Context) {
 		s.report(s.readiness(ctx))
 		s.faults.flush(false)
 		s.metrics.publish()
+		s.ledger.Forget()
 		select {
 		case <-ctx.Done():
 			return
@@ -65,23 +66,38 @@ func (s *Server) jobs(ctx context.Context) {
 	}
 }
 
-// job logs the failure of a job; jobs run by the clock, so that says nothing of any call.
+// job logs the failure of a job when it begins or changes, and its end; not each attempt between. Jobs
+// run by the clock, so that says nothing of any call.
 func (s *Server) job(ctx context.Context, what string, err error) bool {
-	if err != nil && ctx.Err() == nil {
-		s.log.Error("a job failed; it is tried again", slog.String("job", what), slog.String("cause", err.Error()))
+	if ctx.Err() != nil {
+		return err == nil
+	}
+	cause, before := "", s.jobCauses[what]
+	if err != nil {
+		cause = err.Error()
+	}
+	s.jobCauses[what] = cause
+	switch {
+	case cause == before:
+	case cause == "":
+		s.log.Info("a job succeeds again", slog.String("job", what))
+	default:
+		s.log.Error("a job failed; it is tried again until it succeeds", slog.String("job", what), slog.String("cause", cause))
 	}
 	return err == nil
 }
 
-// readiness says whether calls can be answered now. What it found holds for readyFor.
+// readiness says whether calls can be answered now. What it found holds for readyFor, for everyone who
+// asks; so it does not end with the one who asked, who may hang up.
 func (s *Server) readiness(ctx context.Context) readiness {
 	s.readyMu.Lock()
 	defer s.readyMu.Unlock()
-	now := time.Now()
-	if now.Sub(s.ready.at) < readyFor {
+	if time.Since(s.ready.at) < readyFor {
 		return s.ready
 	}
-	state := readiness{Ready: true, at: now}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+	defer cancel()
+	state := readiness{Ready: true}
 	cohorts, err := s.deps.Store.ListCohorts(ctx)
 	if err == nil {
 		err = s.deps.Store.Ping(ctx)
@@ -106,6 +122,9 @@ func (s *Server) readiness(ctx context.Context) readiness {
 	if warning := cohort.OpenWarning(cohorts, s.deps.Clock()); warning != "" && err == nil {
 		state.Warnings = append(state.Warnings, warning)
 	}
+	// From now on, and not from when it was asked: a look at a locked store takes as long as its answer
+	// holds, and the next in line would look again.
+	state.at = time.Now()
 	s.ready = state
 	return state
 }

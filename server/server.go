@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -17,6 +18,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/encoding"
+	protocodec "google.golang.org/grpc/encoding/proto"
+	"google.golang.org/grpc/grpclog"
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
@@ -42,6 +46,10 @@ const (
 	firstByteTime = 5 * time.Second
 )
 
+// What grpc and its gateway log by themselves is written at the moment of a call and may quote its
+// headers, so it goes nowhere. This must come before anything of grpc is used.
+func init() { grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard)) }
+
 // Deps is what a server needs. All fields must be set.
 type Deps struct {
 	Store  store.Store
@@ -62,6 +70,8 @@ type Server struct {
 	faults  *faultLog
 	health  *health.Server
 	rules   map[string]rule
+	// jobCauses says why a job failed last; empty when it succeeded. Only jobs uses it.
+	jobCauses map[string]string
 
 	readyMu sync.Mutex
 	ready   readiness
@@ -77,7 +87,7 @@ func New(deps Deps) (*Server, error) {
 		freezer: &Freezer{Store: deps.Store, Policy: deps.Policy, Clock: deps.Clock},
 		metrics: newMetrics(deps.Clock),
 		faults:  &faultLog{log: deps.Log, clock: deps.Clock},
-		health:  health.NewServer(),
+		health:  health.NewServer(), jobCauses: map[string]string{},
 	}, nil
 }
 
@@ -127,15 +137,17 @@ func (s *Server) Run(ctx context.Context, listeners Listeners) error {
 	}
 	defer gateway.close()
 	web := httpServer(gateway.handler)
+	serveWeb := web.Serve
 	if listeners.TLS != nil {
-		listeners.HTTP = tls.NewListener(listeners.HTTP, withProtocols(listeners.TLS, "h2", "http/1.1"))
+		web.TLSConfig = listeners.TLS.Clone()
+		serveWeb = func(listener net.Listener) error { return web.ServeTLS(listener, "", "") }
 	}
 	monitoring := httpServer(promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))
 
 	failed := make(chan error, 4)
 	go func() { failed <- rpc.Serve(listeners.GRPC) }()
 	go func() { failed <- rpc.Serve(gateway.inProcess) }()
-	go func() { failed <- web.Serve(listeners.HTTP) }()
+	go func() { failed <- serveWeb(listeners.HTTP) }()
 	if listeners.Metrics != nil {
 		go func() { failed <- monitoring.Serve(listeners.Metrics) }()
 	}
@@ -206,6 +218,8 @@ func (s *Server) grpcServer(config *tls.Config) (*grpc.Server, error) {
 	options := []grpc.ServerOption{
 		grpc.ChainUnaryInterceptor(s.interceptors()...),
 		grpc.InTapHandle(onTap),
+		grpc.ForceServerCodecV2(strictCodec{encoding.GetCodecV2(protocodec.Name)}),
+		grpc.UnknownServiceHandler(func(any, grpc.ServerStream) error { return errNoMethod.status().Err() }),
 		grpc.MaxRecvMsgSize(maxRequest),
 		grpc.MaxHeaderListSize(maxHeaders),
 		grpc.MaxConcurrentStreams(maxStreams),
@@ -246,12 +260,6 @@ func httpServer(handler http.Handler) *http.Server {
 		// What it would log is addresses of callers.
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 	}
-}
-
-func withProtocols(config *tls.Config, protocols ...string) *tls.Config {
-	config = config.Clone()
-	config.NextProtos = protocols
-	return config
 }
 
 func closeAll(l Listeners) {

@@ -46,8 +46,10 @@ const (
 	maxPause   = 3 * time.Second
 )
 
-// Dial connects to a server's gRPC address. With a nil config the connection is plain text, and Dial
-// returns ErrPlain unless the address is on loopback.
+// Dial connects to a server's gRPC address, HOST:PORT. With a nil config the connection is plain text, and
+// Dial returns ErrPlain unless the address is on loopback. A name is then looked up once, and the address
+// that was found is the one that is used: a name that stands for another machine later cannot draw the
+// token out.
 func Dial(address string, config *tls.Config) (*grpc.ClientConn, error) {
 	if config != nil {
 		return grpc.NewClient(address, grpc.WithTransportCredentials(credentials.NewTLS(config)))
@@ -59,7 +61,7 @@ func Dial(address string, config *tls.Config) (*grpc.ClientConn, error) {
 	if !resolved.IP.IsLoopback() {
 		return nil, ErrPlain
 	}
-	return grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	return grpc.NewClient("passthrough:///"+resolved.String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 }
 
 // Client calls a server. It is safe for concurrent use.
@@ -121,7 +123,7 @@ func (c *Client) Cohort(ctx context.Context, year int) (refcode.Directory, error
 	for _, pool := range answer.GetPools() {
 		directory.Pools = append(directory.Pools, pool.GetNumber())
 	}
-	if err := directory.Check(); err != nil || int(directory.Year) != year {
+	if err := directory.Check(); err != nil || answer.GetYear() != uint32(directory.Year) || int(directory.Year) != year {
 		return refcode.Directory{}, fmt.Errorf("the server's cohort of %d cannot be used: %w", year, errors.Join(err, ErrFingerprint))
 	}
 	// The fingerprint that the server sends is for people; only the one computed here counts.
@@ -142,10 +144,7 @@ func (c *Client) comparePin(year int, seen refcode.Fingerprint) error {
 	if !found {
 		return c.pins.SetPin(year, seen)
 	}
-	if pinned != seen {
-		return fmt.Errorf("%w: pinned %s, seen %s", ErrFingerprint, pinned.Text(), seen.Text())
-	}
-	return nil
+	return samePin(pinned, seen)
 }
 
 // PoolOf returns the number of the pool that a centre is in. It loads the whole list and asks for no
@@ -195,7 +194,11 @@ func (c *Client) Issue(ctx context.Context, year int, pool uint32, options Issue
 	if err != nil {
 		return refcode.Code{}, err
 	}
-	return blinding.Finalize(answer.GetEvaluatedElement(), answer.GetProof())
+	code, err := blinding.Finalize(answer.GetEvaluatedElement(), answer.GetProof())
+	if errors.Is(err, refcode.ErrElement) {
+		err = fmt.Errorf("%w: %w", refcode.ErrProof, err)
+	}
+	return code, err
 }
 
 // Void voids a code; replacement says that it was issued as one. It is repeated until it is answered.
@@ -249,7 +252,8 @@ func (c *Client) ArriveWithoutCode(ctx context.Context, year int) error {
 }
 
 // repeat makes attempts, with growing pauses, until one is answered, the caller's context ends, or
-// repeatFor is over. It must only be given calls that are safe to repeat.
+// repeatFor is over. A pause is as long as the server asks for, if that is longer. It must only be given
+// calls that are safe to repeat.
 func repeat(ctx context.Context, attempt func(context.Context) error) error {
 	giveUp := time.Now().Add(repeatFor)
 	for pause := firstPause; ; pause = min(2*pause, maxPause) {
@@ -257,12 +261,13 @@ func repeat(ctx context.Context, attempt func(context.Context) error) error {
 		err := attempt(try)
 		cancel()
 		code := status.Code(err)
-		again := code == codes.Unavailable || code == codes.DeadlineExceeded && ctx.Err() == nil
-		if !again || time.Now().Add(pause).After(giveUp) {
+		again := code == codes.Unavailable || code == codes.DeadlineExceeded
+		wait := max(pause, RetryAfter(err))
+		if !again || time.Now().Add(wait).After(giveUp) {
 			return err
 		}
 		select {
-		case <-time.After(pause):
+		case <-time.After(wait):
 		case <-ctx.Done():
 			return err
 		}

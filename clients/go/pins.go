@@ -18,8 +18,17 @@ import (
 type Pins interface {
 	// Pin returns the fingerprint of a year's cohort, if one is pinned.
 	Pin(year int) (fingerprint refcode.Fingerprint, found bool, err error)
-	// SetPin pins a fingerprint for a year that has none.
+	// SetPin pins a fingerprint. For a year that has another one, it changes nothing and the error wraps
+	// ErrFingerprint: of two first calls that were shown two directories, one must fail.
 	SetPin(year int, fingerprint refcode.Fingerprint) error
+}
+
+// samePin returns an error wrapping ErrFingerprint for two that differ.
+func samePin(pinned, seen refcode.Fingerprint) error {
+	if pinned != seen {
+		return fmt.Errorf("%w: pinned %s, seen %s", ErrFingerprint, pinned.Text(), seen.Text())
+	}
+	return nil
 }
 
 // MemoryPins keeps pins as long as the process runs. Its zero value is ready.
@@ -40,6 +49,9 @@ func (p *MemoryPins) Pin(year int) (refcode.Fingerprint, bool, error) {
 func (p *MemoryPins) SetPin(year int, fingerprint refcode.Fingerprint) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if pinned, found := p.pins[year]; found {
+		return samePin(pinned, fingerprint)
+	}
 	if p.pins == nil {
 		p.pins = map[int]refcode.Fingerprint{}
 	}
@@ -47,7 +59,8 @@ func (p *MemoryPins) SetPin(year int, fingerprint refcode.Fingerprint) error {
 	return nil
 }
 
-// FilePins keeps pins in a JSON file: years and the hexadecimal fingerprints of their cohorts.
+// FilePins keeps pins in a JSON file: years and the hexadecimal fingerprints of their cohorts. When two
+// processes set their first pins in the same instant, that of one may be lost, and is set again.
 type FilePins struct {
 	// Path is the file; it and its folder are made when the first pin is set.
 	Path string
@@ -63,6 +76,11 @@ func (p *FilePins) Pin(year int) (refcode.Fingerprint, bool, error) {
 	if err != nil {
 		return refcode.Fingerprint{}, false, err
 	}
+	return p.pin(pins, year)
+}
+
+// pin returns the pin of a year from what the file holds.
+func (p *FilePins) pin(pins map[string]string, year int) (refcode.Fingerprint, bool, error) {
 	text, found := pins[strconv.Itoa(year)]
 	if !found {
 		return refcode.Fingerprint{}, false, nil
@@ -82,20 +100,40 @@ func (p *FilePins) SetPin(year int, fingerprint refcode.Fingerprint) error {
 	if err != nil {
 		return err
 	}
+	pinned, found, err := p.pin(pins, year)
+	if err != nil {
+		return err
+	}
+	if found {
+		return samePin(pinned, fingerprint)
+	}
 	pins[strconv.Itoa(year)] = hex.EncodeToString(fingerprint[:])
 	content, err := json.MarshalIndent(pins, "", "  ")
 	if err != nil {
 		return fmt.Errorf("writing pins: %w", err)
 	}
-	if err := os.MkdirAll(filepath.Dir(p.Path), 0o700); err != nil {
+	if err := p.write(append(content, '\n')); err != nil {
 		return fmt.Errorf("writing pins: %w", err)
 	}
-	temporary := p.Path + ".tmp"
-	if err := os.WriteFile(temporary, append(content, '\n'), 0o600); err != nil {
-		return fmt.Errorf("writing pins: %w", err)
+	return nil
+}
+
+// write writes the file, readable by its owner alone; it is there whole or not at all, also after a crash.
+func (p *FilePins) write(content []byte) error {
+	folder := filepath.Dir(p.Path)
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
 	}
-	if err := os.Rename(temporary, p.Path); err != nil {
-		return fmt.Errorf("writing pins: %w", err)
+	file, err := os.CreateTemp(folder, filepath.Base(p.Path)+".*.tmp")
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(content)
+	if err = errors.Join(err, file.Sync(), file.Close()); err == nil {
+		err = os.Rename(file.Name(), p.Path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(file.Name()))
 	}
 	return nil
 }
@@ -109,7 +147,7 @@ func (p *FilePins) read() (map[string]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading pins: %w", err)
 	}
-	if err := json.Unmarshal(content, &pins); err != nil {
+	if err := json.Unmarshal(content, &pins); err != nil || pins == nil {
 		return nil, fmt.Errorf("%s is not a file of pins; mend it, or remove it after comparing fingerprints with the administrator", p.Path)
 	}
 	return pins, nil

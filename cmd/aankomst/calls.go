@@ -18,14 +18,16 @@ import (
 
 // ClientSettings are what every command that calls a server knows.
 type ClientSettings struct {
-	Server    string `help:"The server's gRPC address." default:"127.0.0.1:9090" placeholder:"HOST:PORT"`
-	CA        string `name:"ca" help:"Certificate authority of the server (PEM), or 'system'. Needed for any address but loopback." placeholder:"FILE"`
-	TokenFile string `help:"File that holds the token; AANKOMST_TOKEN goes before it." placeholder:"FILE"`
-	Pins      string `help:"File of pinned fingerprints." default:"${pins}" placeholder:"FILE"`
+	Server    string        `help:"The server's gRPC address; ${default} by default." env:"AANKOMST_SERVER" default:"127.0.0.1:9090" placeholder:"HOST:PORT"`
+	CA        string        `name:"ca" help:"Certificate authority of the server (PEM), or 'system'. Needed for any address but loopback." env:"AANKOMST_CA" placeholder:"FILE"`
+	TokenFile string        `help:"File that holds the token; AANKOMST_TOKEN goes before it." env:"AANKOMST_TOKEN_FILE" placeholder:"FILE"`
+	Pins      string        `help:"File of pinned fingerprints; ~/.config/aankomst/pins.json by default." env:"AANKOMST_PINS" default:"${pins}" placeholder:"FILE"`
+	Timeout   time.Duration `help:"How long to try while the server cannot be reached; ${default} by default." env:"AANKOMST_TIMEOUT" default:"10s" placeholder:"TIME"`
 }
 
-// withClient runs a command with a client.
-func (s ClientSettings) withClient(command func(*client.Client) error) error {
+// withClient runs a command with a client, and a context that ends when it has been tried for long enough:
+// somebody may be waiting on the telephone.
+func (s ClientSettings) withClient(ctx context.Context, command func(context.Context, *client.Client) error) error {
 	token, err := s.token()
 	if err != nil {
 		return err
@@ -34,23 +36,35 @@ func (s ClientSettings) withClient(command func(*client.Client) error) error {
 	if err != nil {
 		return err
 	}
+	if s.Timeout <= 0 {
+		return fmt.Errorf("%w: --timeout must be longer than nothing, such as 10s", errUsage)
+	}
 	connection, err := client.Dial(s.Server, config)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
 	defer connection.Close()
-	return command(client.New(connection, token, &client.FilePins{Path: s.Pins}))
+	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
+	defer cancel()
+	return command(ctx, client.New(connection, token, &client.FilePins{Path: s.Pins}))
 }
 
 func (s ClientSettings) token() (string, error) {
-	if token := os.Getenv(tokenVariable); token != "" || s.TokenFile == "" {
-		return strings.TrimSpace(token), nil
+	token := strings.TrimSpace(os.Getenv(tokenVariable))
+	if token == "" && s.TokenFile != "" {
+		content, err := os.ReadFile(s.TokenFile)
+		if err != nil {
+			return "", fmt.Errorf("%w: the token cannot be read: %w", errUsage, err)
+		}
+		token = strings.TrimSpace(string(content))
 	}
-	content, err := os.ReadFile(s.TokenFile)
-	if err != nil {
-		return "", fmt.Errorf("%w: the token cannot be read: %w", errUsage, err)
+	switch {
+	case token == "":
+		return "", errNoToken
+	case strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return "", fmt.Errorf("%w: the token has a space, a line end or another character that no token has", errUsage)
 	}
-	return strings.TrimSpace(string(content)), nil
+	return token, nil
 }
 
 func (s ClientSettings) tls() (*tls.Config, error) {
@@ -74,11 +88,11 @@ func (s ClientSettings) tls() (*tls.Config, error) {
 
 type issueCmd struct {
 	ClientSettings
-	Centre      string `help:"The centre that the person is referred to; it stays on this machine, which looks up its pool." placeholder:"ID" xor:"where"`
-	Pool        *int   `help:"The pool's number; 0 issues a practice code, which never counts." placeholder:"N" xor:"where"`
-	Cohort      int    `help:"The cohort's year; this year by default." placeholder:"YEAR"`
-	Replacement bool   `help:"In place of a code that was lost: counted apart." xor:"kind"`
-	WithoutCode bool   `help:"The person wants no code: only counted, apart." xor:"kind"`
+	Centre      string  `help:"The centre that the person is referred to; it stays on this machine, which looks up its pool." placeholder:"ID" xor:"where"`
+	Pool        *uint32 `help:"The pool's number; 0 issues a practice code, which never counts." placeholder:"N" xor:"where"`
+	Cohort      int     `help:"The cohort's year; this year by default." placeholder:"YEAR"`
+	Replacement bool    `help:"In place of a code that was lost: counted apart." xor:"kind"`
+	WithoutCode bool    `help:"The person wants no code: only counted, apart." xor:"kind"`
 }
 
 // Help is shown below the command's usage.
@@ -88,11 +102,8 @@ func (issueCmd) Help() string {
 
 // Run issues a code.
 func (c issueCmd) Run(ctx context.Context, a *app) error {
-	year := c.Cohort
-	if year == 0 {
-		year = calendar.Year(time.Now())
-	}
-	return c.withClient(func(api *client.Client) error {
+	return c.withClient(ctx, func(ctx context.Context, api *client.Client) error {
+		year := yearOrThis(c.Cohort)
 		pool, err := c.pool(ctx, api, year)
 		if err != nil {
 			return err
@@ -116,12 +127,20 @@ func (c issueCmd) Run(ctx context.Context, a *app) error {
 	})
 }
 
+// yearOrThis returns a year that was given, or this one.
+func yearOrThis(year int) int {
+	if year == 0 {
+		return calendar.Year(time.Now())
+	}
+	return year
+}
+
 func (c issueCmd) pool(ctx context.Context, api *client.Client, year int) (uint32, error) {
 	switch {
 	case c.Centre != "":
 		return api.PoolOf(ctx, year, c.Centre)
-	case c.Pool != nil && *c.Pool >= 0:
-		return uint32(*c.Pool), nil
+	case c.Pool != nil:
+		return *c.Pool, nil
 	default:
 		return 0, fmt.Errorf("%w: say --centre or --pool", errUsage)
 	}
@@ -144,7 +163,7 @@ func (a *app) readCode() (refcode.Code, error) {
 	return code, err
 }
 
-// group says in which spoken group a place is.
+// group says in which spoken group a place is, the way people hear a code.
 func group(position int) string {
 	return fmt.Sprintf("group %d, place %d", (position-1)/refcode.GroupSize+1, (position-1)%refcode.GroupSize+1)
 }
@@ -165,7 +184,7 @@ func (c voidCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	return c.withClient(func(api *client.Client) error {
+	return c.withClient(ctx, func(ctx context.Context, api *client.Client) error {
 		if err := api.Void(ctx, code, c.Replacement); err != nil {
 			return err
 		}
@@ -194,13 +213,14 @@ func (confirmCmd) Help() string {
 
 // Run confirms an arrival.
 func (c confirmCmd) Run(ctx context.Context, a *app) error {
-	if c.WithoutCode {
-		year := c.Cohort
-		if year == 0 {
-			year = calendar.Year(time.Now())
-		}
-		return c.withClient(func(api *client.Client) error {
-			if err := api.ArriveWithoutCode(ctx, year); err != nil {
+	switch {
+	case c.WithoutCode && c.Wait != "":
+		return fmt.Errorf("%w: --wait is counted for an arrival with a code only", errUsage)
+	case !c.WithoutCode && c.Cohort != 0:
+		return fmt.Errorf("%w: --cohort goes with --without-code; a code knows its own year", errUsage)
+	case c.WithoutCode:
+		return c.withClient(ctx, func(ctx context.Context, api *client.Client) error {
+			if err := api.ArriveWithoutCode(ctx, yearOrThis(c.Cohort)); err != nil {
 				return err
 			}
 			return a.print(map[string]bool{"recorded": true}, "Recorded: arrived without code.")
@@ -210,7 +230,7 @@ func (c confirmCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	return c.withClient(func(api *client.Client) error {
+	return c.withClient(ctx, func(ctx context.Context, api *client.Client) error {
 		practice, err := api.Confirm(ctx, code, waitBands[c.Wait])
 		switch {
 		case err != nil:
@@ -239,7 +259,7 @@ func (c undoCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	return c.withClient(func(api *client.Client) error {
+	return c.withClient(ctx, func(ctx context.Context, api *client.Client) error {
 		if err := api.Undo(ctx, code, waitBands[c.Wait]); err != nil {
 			return err
 		}

@@ -45,16 +45,23 @@ func (c cohortOpenCmd) Run(ctx context.Context, a *app) error {
 	if c.Long {
 		plan.Layout = refcode.Long
 	}
+	if len(c.Pool) == 0 && c.Expected == 0 {
+		return fmt.Errorf("%w: say --expected, how many referrals the year is expected to have, or name each --pool", errUsage)
+	}
 	for _, text := range c.Pool {
 		parts := strings.SplitN(text, ":", 3)
 		if len(parts) != 3 {
 			return fmt.Errorf("%w: a pool is NAME:EXPECTED:CENTRE,CENTRE,CENTRE; not %q", errUsage, text)
 		}
-		expected, err := strconv.Atoi(parts[1])
+		expected, err := strconv.Atoi(strings.TrimSpace(parts[1]))
 		if err != nil {
 			return fmt.Errorf("%w: %q is not a number of expected referrals", errUsage, parts[1])
 		}
-		plan.Pools = append(plan.Pools, cohort.PoolPlan{Name: parts[0], Expected: expected, Centres: strings.Split(parts[2], ",")})
+		pool := cohort.PoolPlan{Name: strings.TrimSpace(parts[0]), Expected: expected}
+		for centre := range strings.SplitSeq(parts[2], ",") {
+			pool.Centres = append(pool.Centres, strings.TrimSpace(centre))
+		}
+		plan.Pools = append(plan.Pools, pool)
 	}
 	return a.withKeeper(ctx, func(keeper *cohort.Keeper) error {
 		opened, err := keeper.Open(ctx, plan)
@@ -64,7 +71,7 @@ func (c cohortOpenCmd) Run(ctx context.Context, a *app) error {
 		escrow := keeper.Folder.Path(cohort.EscrowFile(c.Year))
 		view := viewCohort(opened, time.Now())
 		view.EscrowFile = escrow
-		return a.print(view, "The cohort of %d is open, with %d pools.\nFingerprint:  %s\nEscrow copy:  %s\nMove the escrow copy to where only its recipients have it.",
+		return a.print(view, "The cohort of %d is open. Pools: %d.\nFingerprint:  %s\nEscrow copy:  %s\nMove the escrow copy to where only its recipients have it.",
 			c.Year, len(opened.Pools), view.Fingerprint, escrow)
 	})
 }
@@ -133,16 +140,24 @@ func (cohortListCmd) Run(ctx context.Context, a *app) error {
 }
 
 type cohortAddCentreCmd struct {
-	Year   int    `arg:"" help:"The cohort's year."`
-	Pool   uint32 `arg:"" help:"The pool's number."`
-	Centre string `arg:"" help:"The centre's id."`
+	Year   int    `arg:"" help:"The cohort's year." json:"year"`
+	Pool   uint32 `arg:"" help:"The pool's number." json:"pool"`
+	Centre string `arg:"" help:"The centre's id." json:"centre"`
 }
 
 // Run adds a centre to a pool.
 func (c cohortAddCentreCmd) Run(ctx context.Context, a *app) error {
 	return a.withStore(ctx, func(e *embedded) error {
-		if err := e.AddToPool(ctx, c.Year, c.Pool, c.Centre); err != nil {
-			return fmt.Errorf("adding %s to pool %d of %d: %w", c.Centre, c.Pool, c.Year, err)
+		err := e.AddToPool(ctx, c.Year, c.Pool, c.Centre)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			return fmt.Errorf("%w: there is no such centre, or no such pool of a cohort of %d; see aankomst cohort list", err, c.Year)
+		case errors.Is(err, store.ErrExists):
+			return fmt.Errorf("%s is in a pool of %d already, and none moves: %w", c.Centre, c.Year, err)
+		case errors.Is(err, store.ErrConflict):
+			return fmt.Errorf("%w: the cohort of %d is closed", errRefused, c.Year)
+		case err != nil:
+			return err
 		}
 		return a.print(c, "%s is in pool %d of %d now.", c.Centre, c.Pool, c.Year)
 	})
@@ -190,7 +205,7 @@ func (c cohortCloseCmd) Run(ctx context.Context, a *app) error {
 		if len(result.WaitsFor) > 0 {
 			return errors.Join(
 				a.print(result, "The cohort of %d is being closed. It waits:\n- %s", c.Year, strings.Join(result.WaitsFor, "\n- ")),
-				fmt.Errorf("%w: call it again when that is done", errRefused))
+				fmt.Errorf("%w: call it again when that is done, saying --accept-withheld or --escrow-destroyed where it asks for your word", errRefused))
 		}
 		return a.print(result, "The cohort of %d is closed for good. The store's own key changes when the server starts next.", c.Year)
 	})

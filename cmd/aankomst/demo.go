@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -28,8 +29,8 @@ import (
 
 type demoCmd struct {
 	Exit bool   `help:"End after the table of releases."`
-	GRPC string `name:"grpc" help:"Address for gRPC, on loopback." default:"127.0.0.1:9090" placeholder:"HOST:PORT"`
-	HTTP string `name:"http" help:"Address for REST, on loopback." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
+	GRPC string `name:"grpc" help:"Address for gRPC, on loopback; ${default} by default, or a free one when that is taken." default:"127.0.0.1:9090" placeholder:"HOST:PORT"`
+	HTTP string `name:"http" help:"Address for REST, on loopback; ${default} by default, or a free one when that is taken." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
 }
 
 // Help is shown below the command's usage.
@@ -118,7 +119,11 @@ func (c demoCmd) Run(ctx context.Context, a *app) (err error) {
 		d.clock.setTo(demoTime(demoYears[0].year, time.January, 2))
 		e.clock = d.clock.now
 		return d.serve(ctx, listeners, func(ctx context.Context) error {
-			if err := d.years(ctx); err != nil || c.Exit {
+			err := d.years(ctx)
+			if ctx.Err() != nil {
+				return nil // Ctrl-C ends it, however far it is.
+			}
+			if err != nil || c.Exit {
 				return err
 			}
 			if err := d.invite(listeners, folder); err != nil {
@@ -345,10 +350,10 @@ func (d *demo) showReleases(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	rows, documents := []string{}, []string{}
+	rows, documents := []string{}, []json.RawMessage{}
 	for _, r := range all {
 		rows = append(rows, releaseRow(r))
-		documents = append(documents, string(r.GetDocument()))
+		documents = append(documents, r.GetDocument())
 	}
 	if !d.JSON {
 		fmt.Fprintln(d.out, "Arrival rates as published. Invented, illustrative figures.")
@@ -369,6 +374,11 @@ func (d *demo) invite(listeners server.Listeners, folder string) error {
 	}
 	rpc, web := listeners.GRPC.Addr(), listeners.HTTP.Addr()
 	year := calendar.Year(d.clock.now())
+	if d.JSON {
+		return d.print(map[string]any{
+			"cohort": year, "grpc": rpc.String(), "http": fmt.Sprintf("http://%s", web), "tokens": d.tokens,
+		}, "")
+	}
 	_, err := fmt.Fprintf(d.out, `
 The cohort of %[1]d is open. gRPC on %[2]s, REST on http://%[3]s
 

@@ -51,12 +51,23 @@ func (a *app) openEmbedded(ctx context.Context) (*embedded, error) {
 
 func (a *app) storePath() string { return filepath.Join(a.Data, storeFile) }
 
+// makeData makes the data folder unless it is there.
+func (a *app) makeData() error {
+	if a.Data == "" {
+		return fmt.Errorf("%w: --data or AANKOMST_DATA is empty; name a folder", errUsage)
+	}
+	if err := os.MkdirAll(a.Data, 0o700); err != nil {
+		return fmt.Errorf("the data folder cannot be made: %w", err)
+	}
+	return nil
+}
+
 // storeKey opens the key folder and returns the key under which the store is. It makes the key of a new
 // store, and ends a change of the key that closing a cohort asked for or that was interrupted.
 func (a *app) storeKey(ctx context.Context) (*cohort.Folder, [32]byte, error) {
 	var none [32]byte
-	if err := os.MkdirAll(a.Data, 0o700); err != nil {
-		return nil, none, fmt.Errorf("the data folder cannot be made: %w", err)
+	if err := a.makeData(); err != nil {
+		return nil, none, err
 	}
 	folder, err := cohort.OpenFolder(a.keyFolder())
 	if err != nil {
@@ -153,6 +164,9 @@ server, after which older backups cannot be read any more: that is meant, since 
 
 // Run copies the store.
 func (c backupCmd) Run(ctx context.Context, a *app) error {
+	if info, err := os.Stat(filepath.Dir(c.File)); err != nil || !info.IsDir() {
+		return fmt.Errorf("%w: there is no folder %s to write the backup to", errUsage, filepath.Dir(c.File))
+	}
 	return a.withStore(ctx, func(e *embedded) error {
 		if err := e.Backup(ctx, c.File); err != nil {
 			return err
@@ -163,7 +177,7 @@ func (c backupCmd) Run(ctx context.Context, a *app) error {
 
 type restoreCmd struct {
 	File    string `arg:"" help:"The backup." type:"existingfile"`
-	Replace bool   `help:"Put it in the place of a store that exists, which is gone then."`
+	Replace bool   `help:"Put it in the place of a store that exists, which is kept beside it as aankomst.db.replaced."`
 }
 
 // Help is shown below the command's usage.
@@ -171,13 +185,13 @@ func (restoreCmd) Help() string {
 	return strings.TrimSpace(`
 Stop the server first. The backup is checked before anything is touched. Cohorts that were closed after the backup was
 made are closed again when the server starts. Arrivals confirmed after it are lost from the counts, and their codes
-can be confirmed again.`)
+can be confirmed again. Destroy the store that was replaced once all is well: it holds spent codes, as a backup does.`)
 }
 
 // Run restores a backup.
 func (c restoreCmd) Run(ctx context.Context, a *app) error {
-	if err := os.MkdirAll(a.Data, 0o700); err != nil {
-		return fmt.Errorf("the data folder cannot be made: %w", err)
+	if err := a.makeData(); err != nil {
+		return err
 	}
 	folder, err := cohort.OpenFolder(a.keyFolder())
 	if err != nil {
@@ -190,6 +204,10 @@ func (c restoreCmd) Run(ctx context.Context, a *app) error {
 	if len(keys) == 0 {
 		return fmt.Errorf("%w: there is no store key in %s; put back the one that belongs to the backup", cohort.ErrKeyFolder, a.keyFolder())
 	}
+	// SQLite takes an empty file, which is what is left of a copy that failed, for an empty database.
+	if info, err := os.Stat(c.File); err != nil || info.Size() == 0 {
+		return fmt.Errorf("%w: nothing was restored: %s is empty", errUsage, c.File)
+	}
 	path := a.storePath()
 	if _, err := os.Stat(path); err == nil && !c.Replace {
 		return fmt.Errorf("%w: there is a store at %s; say --replace to put the backup in its place", errRefused, path)
@@ -201,7 +219,7 @@ func (c restoreCmd) Run(ctx context.Context, a *app) error {
 		}
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("nothing was restored: %w", err)
 	}
 	return a.print(map[string]string{"restored": c.File}, "%s is the store now. Start the server; then publish again what was published since.", c.File)
 }

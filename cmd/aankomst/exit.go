@@ -1,11 +1,15 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"net"
+	"strings"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	client "aankomst/clients/go"
 	"aankomst/refcode"
 	"aankomst/server"
 	"aankomst/server/access"
@@ -27,18 +31,22 @@ const (
 // exitCode maps an error to the exit code that scripts branch on.
 func exitCode(err error) int {
 	var malformed *refcode.DecodeError
+	var address *net.AddrError
 	switch {
 	case err == nil:
 		return exitDone
 	case errors.Is(err, errUsage), errors.As(err, &malformed), errors.Is(err, cohort.ErrPlan),
 		errors.Is(err, cohort.ErrRecipient), errors.Is(err, access.ErrRequest), errors.Is(err, access.ErrLimits),
-		errors.Is(err, release.ErrPolicy), errors.Is(err, server.ErrPlain):
+		errors.Is(err, release.ErrPolicy), errors.Is(err, server.ErrPlain), errors.As(err, &address):
 		return exitUsage
 	case errors.Is(err, errRefused), errors.Is(err, cohort.ErrTooSoon), errors.Is(err, store.ErrExists),
-		errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrConflict):
+		errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrConflict), errors.Is(err, client.ErrFingerprint),
+		errors.Is(err, client.ErrCentre), errors.Is(err, refcode.ErrPool), errors.Is(err, refcode.ErrProof):
 		return exitRefused
 	case errors.Is(err, store.ErrUnavailable):
 		return exitLater
+	case errors.Is(err, errNoToken):
+		return exitNotAllowed
 	}
 	s, ok := status.FromError(err)
 	if !ok {
@@ -58,15 +66,25 @@ func exitCode(err error) int {
 	}
 }
 
-// sentence returns what a person is told of an error: of a server's, its message alone.
+// sentence returns what a person is told of an error: of a server's, its message and not its status.
 func sentence(err error) string {
-	s, ok := status.FromError(err)
-	switch {
-	case !ok || s.Code() == codes.Unknown:
+	var answer interface {
+		error
+		GRPCStatus() *status.Status
+	}
+	if !errors.As(err, &answer) {
+		if errors.Is(err, context.Canceled) {
+			return "interrupted"
+		}
 		return err.Error()
-	case s.Code() == codes.Unavailable && len(s.Details()) == 0:
+	}
+	s := answer.GRPCStatus()
+	switch noAnswer := len(s.Details()) == 0; {
+	case s.Code() == codes.Canceled:
+		return "interrupted; to do it again is safe, but for what is recorded without code"
+	case noAnswer && (s.Code() == codes.Unavailable || s.Code() == codes.DeadlineExceeded):
 		return "the server cannot be reached: is it running, and at this address? Nothing is lost; try again, or refer without code and record it later"
 	default:
-		return s.Message()
+		return strings.Replace(err.Error(), answer.Error(), s.Message(), 1)
 	}
 }

@@ -4,10 +4,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -49,12 +51,12 @@ type app struct {
 const description = `Counts how many people who were referred by an anonymous helpline arrived at a treatment centre,
 without ever tying an arrival to a conversation.
 
-Settings come from flags, from environment variables (AANKOMST_ and the flag's name: AANKOMST_DATA) and from a JSON
-file named by --config, in this order. Codes and tokens are never given as arguments: codes are read from standard
-input, a token from AANKOMST_TOKEN or --token-file.
+Settings come from flags, from environment variables (named beside the flag: AANKOMST_DATA) and from a JSON file named
+by --config, in this order; flags without a variable are for one call only. Codes and tokens are never given as
+arguments: codes are read from standard input, a token from AANKOMST_TOKEN or --token-file.
 
-Exit codes: 0 done; 1 failed; 2 wrong usage or input; 3 refused (a code is not accepted, too soon, exists already);
-4 try again later; 5 not signed in or not allowed.`
+Exit codes: 0 done; 1 failed; 2 wrong usage or input; 3 refused (a code is not accepted, too soon, not found, exists
+already, a fingerprint has changed); 4 try again later; 5 not signed in or not allowed.`
 
 var groups = []kong.Group{
 	{Key: "server", Title: "Server"},
@@ -82,7 +84,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	a := &app{in: in, out: out, err: errOut}
 	parser, err := kong.New(a,
 		kong.Name("aankomst"), kong.Description(description), kong.ExplicitGroups(groups),
-		kong.DefaultEnvars(envPrefix), kong.Resolvers(new(configFile)), kong.Vars(defaults()),
+		kong.Resolvers(new(configFile)), defaults(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
 		kong.Writers(out, errOut), kong.Exit(func(code int) { panic(exited{code}) }),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(a),
@@ -98,7 +100,22 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	}
 	chosen, err := parser.Parse(args)
 	if err != nil {
-		return fmt.Errorf("%w: %w; see aankomst --help", errUsage, err)
+		return unparsed(err)
 	}
 	return chosen.Run()
+}
+
+// unparsed says what is wrong with the arguments. One that is too many may be a code, given the wrong way:
+// it is not said back, where a log might keep it.
+func unparsed(err error) error {
+	help := "aankomst --help"
+	var parse *kong.ParseError
+	if errors.As(err, &parse) && parse.Context != nil && parse.Context.Selected() != nil {
+		command := parse.Context.Selected()
+		help = "aankomst " + command.Path() + " --help"
+		if len(command.Children) == 0 && strings.HasPrefix(err.Error(), "unexpected argument") {
+			return fmt.Errorf("%w: there is an argument too many; codes and tokens are never given as arguments; see %s", errUsage, help)
+		}
+	}
+	return fmt.Errorf("%w: %w; see %s", errUsage, err, help)
 }

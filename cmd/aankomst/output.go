@@ -58,7 +58,7 @@ func (a *app) readLine(prompt string) (string, error) {
 		if err != nil && err != io.EOF {
 			return "", fmt.Errorf("reading standard input: %w", err)
 		}
-		return "", fmt.Errorf("%w: nothing came on standard input; %s", errUsage, prompt)
+		return "", fmt.Errorf("%w: nothing came on standard input; the code is read from there", errUsage)
 	}
 	return line, nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,7 +32,7 @@ type releasePublishCmd struct {
 
 // Run publishes a release.
 func (c releasePublishCmd) Run(ctx context.Context, a *app) error {
-	return c.withClient(func(api *client.Client) error {
+	return c.withClient(ctx, func(ctx context.Context, api *client.Client) error {
 		published, err := api.Releases.PublishRelease(api.Authorized(ctx), &aankomstv1.PublishReleaseRequest{
 			Cohort: uint32(c.Cohort), CutOff: c.CutOff,
 		})
@@ -46,7 +47,7 @@ type releaseListCmd struct{ ClientSettings }
 
 // Run lists the releases.
 func (c releaseListCmd) Run(ctx context.Context, a *app) error {
-	return c.withClient(func(api *client.Client) error {
+	return c.withClient(ctx, func(ctx context.Context, api *client.Client) error {
 		all, err := allReleases(ctx, api)
 		if err != nil {
 			return err
@@ -119,7 +120,7 @@ type releaseShowCmd struct {
 
 // Run shows a release.
 func (c releaseShowCmd) Run(ctx context.Context, a *app) error {
-	return c.withClient(func(api *client.Client) error {
+	return c.withClient(ctx, func(ctx context.Context, api *client.Client) error {
 		found, err := api.Releases.GetRelease(api.Authorized(ctx), &aankomstv1.GetReleaseRequest{Number: c.Number})
 		if err != nil {
 			return err
@@ -152,7 +153,7 @@ type releaseExportCmd struct {
 
 // Run exports releases.
 func (c releaseExportCmd) Run(ctx context.Context, a *app) error {
-	return c.withClient(func(api *client.Client) error {
+	return c.withClient(ctx, func(ctx context.Context, api *client.Client) error {
 		var releases []*aankomstv1.Release
 		var err error
 		if c.Number == 0 {
@@ -167,6 +168,9 @@ func (c releaseExportCmd) Run(ctx context.Context, a *app) error {
 		}
 		if err != nil {
 			return err
+		}
+		if len(releases) == 0 {
+			return fmt.Errorf("%w: nothing is published yet", errRefused)
 		}
 		return c.write(a, func(w io.Writer) error {
 			for _, r := range releases {
@@ -190,11 +194,19 @@ func (c releaseExportCmd) write(a *app, content func(io.Writer) error) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
-	return errors.Join(content(file), file.Close())
+	if err := errors.Join(content(file), file.Close()); err != nil {
+		return errors.Join(err, os.Remove(c.Output))
+	}
+	return a.print(map[string]string{"exported": c.Output}, "Exported to %s.", c.Output)
 }
 
 type releaseVerifyCmd struct {
 	File string `arg:"" help:"The chain, as aankomst release export writes it."`
+}
+
+// Help is shown below the command's usage.
+func (releaseVerifyCmd) Help() string {
+	return "Every release names the digest of the one before. Nothing names that of the last: compare it, as it is printed, with\nwhat was quoted when it was published."
 }
 
 // Run verifies a chain.
@@ -213,5 +225,7 @@ func (c releaseVerifyCmd) Run(a *app) error {
 	if err := release.VerifyChain(documents); err != nil {
 		return err
 	}
-	return a.print(map[string]int{"verified": len(documents)}, "%d releases, unbroken from the first.", len(documents))
+	last := fmt.Sprintf("%x", sha256.Sum256(documents[len(documents)-1]))
+	return a.print(map[string]any{"verified": len(documents), "lastDigest": last},
+		"Releases 1 to %d: unbroken. SHA-256 of the last: %s", len(documents), last)
 }

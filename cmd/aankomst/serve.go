@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"syscall"
 
 	"aankomst/server"
 	"aankomst/server/access"
@@ -15,13 +14,13 @@ import (
 
 // ServeSettings are what a server can be told.
 type ServeSettings struct {
-	GRPC           string `name:"grpc" help:"Address for gRPC." default:"127.0.0.1:9090" placeholder:"HOST:PORT"`
-	HTTP           string `name:"http" help:"Address for REST." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
-	Metrics        string `help:"Address for /metrics, on loopback. Off when empty." placeholder:"HOST:PORT"`
-	TLSCert        string `name:"tls-cert" help:"Certificate, with its chain (PEM). Needed on any address but loopback." placeholder:"FILE"`
-	TLSKey         string `name:"tls-key" help:"Private key of the certificate (PEM)." placeholder:"FILE"`
-	WrongPerMinute int    `help:"Wrong codes of a centre that are looked at in a minute; it can only be lowered." default:"${per_minute}" placeholder:"N"`
-	WrongPerDay    int    `help:"Wrong codes of a centre that are looked at in a day; it can only be lowered." default:"${per_day}" placeholder:"N"`
+	GRPC           string `name:"grpc" help:"Address for gRPC; ${default} by default. Port 0 takes a free one." env:"AANKOMST_GRPC" default:"127.0.0.1:9090" placeholder:"HOST:PORT"`
+	HTTP           string `name:"http" help:"Address for REST; ${default} by default. Port 0 takes a free one." env:"AANKOMST_HTTP" default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
+	Metrics        string `help:"Address for /metrics, on loopback. Off when empty." env:"AANKOMST_METRICS" placeholder:"HOST:PORT"`
+	TLSCert        string `name:"tls-cert" help:"Certificate, with its chain (PEM). Needed on any address but loopback." env:"AANKOMST_TLS_CERT" placeholder:"FILE"`
+	TLSKey         string `name:"tls-key" help:"Private key of the certificate (PEM)." env:"AANKOMST_TLS_KEY" placeholder:"FILE"`
+	WrongPerMinute int    `help:"Wrong codes of a centre that are looked at in a minute; ${default} by default, and it can only be lowered." env:"AANKOMST_WRONG_PER_MINUTE" default:"${per_minute}" placeholder:"N"`
+	WrongPerDay    int    `help:"Wrong codes of a centre that are looked at in a day; ${default} by default, and it can only be lowered." env:"AANKOMST_WRONG_PER_DAY" default:"${per_day}" placeholder:"N"`
 }
 
 type serveCmd struct{ ServeSettings }
@@ -33,9 +32,8 @@ func (serveCmd) Help() string {
 
 // Run serves until ctx ends.
 func (c serveCmd) Run(ctx context.Context, a *app) error {
-	// A core file would hold the keys.
-	if err := syscall.Setrlimit(syscall.RLIMIT_CORE, &syscall.Rlimit{}); err != nil {
-		return fmt.Errorf("core files cannot be turned off: %w", err)
+	if err := noCoreFiles(); err != nil {
+		return fmt.Errorf("core files, which would hold the keys, cannot be turned off: %w", err)
 	}
 	listeners, err := c.listen()
 	if err != nil {
@@ -85,11 +83,13 @@ func (c ServeSettings) listen() (listeners server.Listeners, err error) {
 	listeners.GRPC = listen(c.GRPC, listeners.TLS != nil)
 	listeners.HTTP = listen(c.HTTP, listeners.TLS != nil)
 	if c.Metrics != "" {
-		listeners.Metrics = listen(c.Metrics, false)
+		if listeners.Metrics = listen(c.Metrics, false); errors.Is(err, server.ErrPlain) && listeners.TLS != nil {
+			err = fmt.Errorf("%w: /metrics is served on loopback only, in plain text: %s is not", errUsage, c.Metrics)
+		}
 	}
 	if err != nil {
 		for _, listener := range opened {
-			listener.Close()
+			err = errors.Join(err, listener.Close())
 		}
 	}
 	return listeners, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,14 +22,15 @@ const envPrefix = "AANKOMST"
 // tokenVariable holds a client's token. It is no flag, since arguments can be seen by others.
 const tokenVariable = envPrefix + "_TOKEN"
 
-// Settings are what every command knows. A flag, an environment variable and a key of the configuration
-// file of the same name are the same setting.
+// Settings are what every command knows. A setting is a flag with an environment variable; its key in the
+// configuration file is the flag's name. Flags without one belong to a single call: nobody closes a cohort
+// or voids a replacement because of what an environment holds.
 type Settings struct {
-	Config   string `help:"JSON file of settings: flag names as keys. Unknown keys are refused." placeholder:"FILE"`
-	Data     string `help:"Folder of the embedded store." default:"${data}" placeholder:"FOLDER"`
-	Keys     string `help:"Folder of the keys, mode 0700; put it on an encrypted volume, apart from backups. By default: keys in the data folder." placeholder:"FOLDER"`
-	JSON     bool   `name:"json" help:"Print results as JSON."`
-	LogLevel string `help:"How much is logged: debug, info, warn, error. No level logs anything of a referral or an arrival." enum:"debug,info,warn,error" default:"info"`
+	Config   string `help:"JSON file of settings: flag names as keys. Unknown keys are refused." env:"AANKOMST_CONFIG" placeholder:"FILE"`
+	Data     string `help:"Folder of the embedded store; ~/.local/share/aankomst by default." env:"AANKOMST_DATA" default:"${data}" placeholder:"FOLDER"`
+	Keys     string `help:"Folder of the keys, mode 0700; put it on an encrypted volume, apart from backups. By default: keys in the data folder." env:"AANKOMST_KEYS" placeholder:"FOLDER"`
+	JSON     bool   `name:"json" help:"Print results as JSON." env:"AANKOMST_JSON"`
+	LogLevel string `help:"How much is logged: debug, info, warn, error. No level logs anything of a referral or an arrival." env:"AANKOMST_LOG_LEVEL" enum:"debug,info,warn,error" default:"info"`
 }
 
 // keyFolder returns the folder of the keys.
@@ -61,51 +63,75 @@ func defaults() kong.Vars {
 	}
 }
 
-// configFile resolves flags from the file that --config names. Flags and environment variables go
+// configFile resolves settings from the file that --config names. Flags and environment variables go
 // before it.
 type configFile struct {
 	path   string
-	values map[string]any
+	loaded bool
+	err    error
+	values map[string]string
 }
 
-// Validate refuses keys that are no setting.
+// Validate refuses a file that cannot be read, and keys that are no setting.
 func (f *configFile) Validate(application *kong.Application) error {
-	known := flagNames(application.Node)
+	if f.err != nil {
+		return f.err
+	}
+	known := settingNames(application.Node)
 	for key := range f.values {
-		if _, ok := known[key]; !ok {
+		if _, ok := known[key]; !ok || key == "config" {
 			return fmt.Errorf("%s: there is no setting %q", f.path, key)
 		}
 	}
 	return nil
 }
 
-// Resolve returns a flag's value from the file, or nil.
+// Resolve returns a setting's value from the file, or nil. Its own errors would be blamed on the flag that
+// happens to come first, so they wait for Validate.
 func (f *configFile) Resolve(parsed *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-	if err := f.load(configPath(parsed)); err != nil {
-		return nil, err
+	if !f.loaded {
+		f.loaded, f.path = true, configPath(parsed)
+		f.values, f.err = readConfig(f.path)
+	}
+	value, found := f.values[flag.Name]
+	if !found || len(flag.Envs) == 0 {
+		return nil, nil
 	}
 	for _, variable := range flag.Envs {
 		if _, set := os.LookupEnv(variable); set {
 			return nil, nil
 		}
 	}
-	return f.values[flag.Name], nil
+	return value, nil
 }
 
-// load reads the file once.
-func (f *configFile) load(path string) error {
-	if path == "" || path == f.path {
-		return nil
+// readConfig reads a file of settings; the values are as they would be typed.
+func readConfig(path string) (map[string]string, error) {
+	if path == "" {
+		return nil, nil
 	}
 	content, err := os.ReadFile(path)
 	if err != nil {
-		return fmt.Errorf("the configuration file cannot be read: %w", err)
+		return nil, fmt.Errorf("the configuration file cannot be read: %w", err)
 	}
-	if err := json.Unmarshal(content, &f.values); err != nil {
-		return fmt.Errorf("%s is not a JSON object of settings: %w", path, err)
+	var raw map[string]json.RawMessage
+	if err := json.Unmarshal(content, &raw); err != nil {
+		return nil, fmt.Errorf("%s is not a JSON object of settings: %w", path, err)
 	}
-	f.path = path
-	return nil
+	values := map[string]string{}
+	for key, value := range raw {
+		text := string(value)
+		switch text[0] {
+		case '{', '[', 'n':
+			return nil, fmt.Errorf("%s: the value of %q must be a string, a number, true or false", path, key)
+		case '"':
+			if err := json.Unmarshal(value, &text); err != nil {
+				return nil, fmt.Errorf("%s: the value of %q: %w", path, key, err)
+			}
+		}
+		values[key] = text
+	}
+	return values, nil
 }
 
 // configPath returns what --config or its environment variable names.
@@ -124,7 +150,7 @@ func configPath(parsed *kong.Context) string {
 // would otherwise be passed over.
 func knownEnvironment(application *kong.Application, environment []string) error {
 	known := []string{tokenVariable}
-	for _, variables := range flagNames(application.Node) {
+	for _, variables := range settingNames(application.Node) {
 		known = append(known, variables...)
 	}
 	for _, entry := range environment {
@@ -136,19 +162,18 @@ func knownEnvironment(application *kong.Application, environment []string) error
 	return nil
 }
 
-// flagNames returns the names of all flags of a command and those below it, with their environment
+// settingNames returns the names of all settings of a command and those below it, with their environment
 // variables.
-func flagNames(node *kong.Node) map[string][]string {
+func settingNames(node *kong.Node) map[string][]string {
 	names := map[string][]string{}
 	for _, flag := range node.Flags {
-		names[flag.Name] = flag.Envs
-	}
-	for _, child := range node.Children {
-		for name, variables := range flagNames(child) {
-			names[name] = variables
+		if len(flag.Envs) > 0 {
+			names[flag.Name] = flag.Envs
 		}
 	}
-	delete(names, "help")
+	for _, child := range node.Children {
+		maps.Copy(names, settingNames(child))
+	}
 	return names
 }
 
@@ -157,4 +182,6 @@ var (
 	errUsage = errors.New("wrong usage")
 	// errRefused is wrapped when something is refused that was well asked.
 	errRefused = errors.New("refused")
+	// errNoToken is returned when a client's command has no token to send.
+	errNoToken = errors.New("not signed in: put a token in AANKOMST_TOKEN, or in a file named by --token-file")
 )

@@ -26,7 +26,7 @@ type tokenCreateCmd struct {
 
 // Help is shown below the command's usage.
 func (tokenCreateCmd) Help() string {
-	return "The token is printed once and stored hashed. Give it to its user outside the system; clients read it from\nAANKOMST_TOKEN or a file."
+	return "The token is printed once and stored hashed. Give it to its user outside the system; clients read it from\nAANKOMST_TOKEN or a file. To see it nowhere: aankomst token create ROLE --label TEXT >FILE"
 }
 
 // Run makes a token.
@@ -40,10 +40,12 @@ func (c tokenCreateCmd) Run(ctx context.Context, a *app) error {
 		if err != nil {
 			return err
 		}
+		// The rest is not for standard output, so that this can be a file of the token.
+		a.progress("The token is shown only now. Its id is %s; it is refused from %s on.", token.ID, token.ExpiresOn)
 		return a.print(struct {
 			tokenView
 			Token string `json:"token"`
-		}{viewToken(token, e.clock()), secret}, "%s\nIt is shown only now. Its id is %s; it is refused from %s on.", secret, token.ID, token.ExpiresOn)
+		}{viewToken(token, e.clock()), secret}, "%s", secret)
 	})
 }
 

@@ -57,6 +57,8 @@ type Options struct {
 	// Folder is where store and keys lie; a new one by default. A fixture on a folder that was used
 	// before finds what is there.
 	Folder string
+	// Now is where the clock stands at first; Noon by default.
+	Now time.Time
 }
 
 // Fixture is a running server.
@@ -126,6 +128,9 @@ func (b *Buffer) String() string {
 func Start(t testing.TB, options Options) *Fixture {
 	t.Helper()
 	f := &Fixture{t: t, Folder: options.Folder, Clock: &Clock{at: Noon}, Logs: new(Buffer)}
+	if !options.Now.IsZero() {
+		f.Clock.Set(options.Now)
+	}
 	if f.Folder == "" {
 		f.Folder = t.TempDir()
 	}

@@ -1,0 +1,20 @@
+package main
+
+import (
+	"os"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// quickRace lets a process under the race detector end at once: it would wait for a second first, and the
+// tests start hundreds.
+const quickRace = "atexit_sleep_ms=0"
+
+// TestMain lets this test binary be the program itself: for tests that kill it, and for scripts, where
+// "exec aankomst" runs it.
+func TestMain(m *testing.M) {
+	crashChild()
+	os.Setenv("GORACE", quickRace)
+	testscript.Main(m, map[string]func(){"aankomst": main})
+}
