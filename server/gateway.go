@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -249,9 +250,14 @@ func (g *gateway) export(mux *runtime.ServeMux) runtime.HandlerFunc {
 			fail(invalid("format", "choose format=csv or format=json").status().Err())
 			return
 		}
+		var file bytes.Buffer
+		if err := exporter.write(&file, store.Release{Document: found.GetDocument(), Digest: [32]byte(found.GetDigest())}); err != nil {
+			fail(err)
+			return
+		}
 		w.Header().Set("Content-Type", exporter.contentType)
 		w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=\"aankomst-release-%d.%s\"", number, format))
-		exporter.write(w, store.Release{Document: found.GetDocument(), Digest: [32]byte(found.GetDigest())})
+		file.WriteTo(w)
 	}
 }
 

@@ -77,9 +77,9 @@ func (s *Server) job(ctx context.Context, what string, err error) bool {
 		cause = err.Error()
 	}
 	s.jobCauses[what] = cause
-	switch {
-	case cause == before:
-	case cause == "":
+	switch cause {
+	case before:
+	case "":
 		s.log.Info("a job succeeds again", slog.String("job", what))
 	default:
 		s.log.Error("a job failed; it is tried again until it succeeds", slog.String("job", what), slog.String("cause", cause))
