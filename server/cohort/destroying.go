@@ -1,0 +1,71 @@
+package cohort
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+)
+
+// Destroy destroys the key file of a cohort, an escrow copy left beside it and what an interrupted
+// writing of either left behind, and remembers that it did. Files that are gone already are no error. Overwriting is done for what it is worth: modern
+// disks may keep old blocks, which is why the folder belongs on an encrypted volume.
+func (f *Folder) Destroy(year int) error {
+	if err := f.Replace(destroyedFile(year), []byte("The key of this cohort was destroyed when it was closed.\n")); err != nil {
+		return err
+	}
+	for _, name := range []string{KeyFile(year), EscrowFile(year)} {
+		if err := f.remove(name); err != nil {
+			return err
+		}
+	}
+	return f.removeLeftovers(filePrefix(year))
+}
+
+// removeLeftovers removes what interrupted writings left behind of files whose names begin so: it is a
+// copy of what was written.
+func (f *Folder) removeLeftovers(prefix string) error {
+	entries, err := os.ReadDir(f.path)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrKeyFolder, err)
+	}
+	for _, entry := range entries {
+		if name := entry.Name(); strings.HasPrefix(name, prefix) && strings.HasSuffix(name, temporarySuffix) {
+			if err := f.remove(name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (f *Folder) remove(name string) error {
+	file, err := os.OpenFile(f.Path(name), os.O_WRONLY, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrKeyFolder, err)
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrKeyFolder, err)
+	}
+	noise := make([]byte, info.Size())
+	if _, err := rand.Read(noise); err != nil {
+		return fmt.Errorf("%w: %w", ErrKeyFolder, err)
+	}
+	if _, err := file.WriteAt(noise, 0); err != nil {
+		return fmt.Errorf("%w: %w", ErrKeyFolder, err)
+	}
+	if err := file.Sync(); err != nil {
+		return fmt.Errorf("%w: %w", ErrKeyFolder, err)
+	}
+	if err := os.Remove(f.Path(name)); err != nil {
+		return fmt.Errorf("%w: %w", ErrKeyFolder, err)
+	}
+	return f.sync()
+}
