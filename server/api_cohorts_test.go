@@ -221,6 +221,9 @@ func TestAPIAddCentreToPool(t *testing.T) {
 	for _, pool := range []uint32{1, 2} {
 		requests = append(requests, badRequest{"a centre that has one", a.administrator, adding(servertest.Year, pool, "cgg-a"), codes.AlreadyExists, "ALREADY_EXISTS", ""})
 	}
+	a.addCentre("cgg-old")
+	a.ok(a.administrator(), &aankomstv1.ArchiveCentreRequest{Id: "cgg-old"})
+	requests = append(requests, badRequest{"an archived centre", a.administrator, adding(servertest.Year, 1, "cgg-old"), codes.InvalidArgument, "PLAN_REFUSED", ""})
 	a.refuses(t, requests)
 	got := a.rest(a.administrator(), adding(servertest.Year, 1, "cgg-new"))
 	got.worked(t)

@@ -175,7 +175,7 @@ func (d *directory) OpenCohort(ctx context.Context, request *aankomstv1.OpenCoho
 
 func (d *directory) AddCentreToPool(ctx context.Context, request *aankomstv1.AddCentreToPoolRequest) (*aankomstv1.Cohort, error) {
 	year := int(request.GetYear())
-	err := d.store.AddToPool(ctx, year, request.GetPool(), request.GetCentre())
+	err := d.keeper.AddCentre(ctx, year, request.GetPool(), request.GetCentre())
 	if errors.Is(err, store.ErrConflict) {
 		return nil, notInState(year, cohort.Closing)
 	}

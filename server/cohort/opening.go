@@ -119,6 +119,19 @@ func (k *Keeper) Open(ctx context.Context, plan Plan) (store.Cohort, error) {
 	return cohort, k.sync(ctx, true)
 }
 
+// AddCentre adds a centre that joined during the year to a pool of an open cohort. Errors wrap ErrPlan for
+// an archived centre, or are those of store.Cohorts.AddToPool.
+func (k *Keeper) AddCentre(ctx context.Context, year int, pool uint32, id string) error {
+	centre, err := k.Store.GetCentre(ctx, id)
+	if err != nil {
+		return err
+	}
+	if centre.Archived {
+		return fmt.Errorf("%w: the centre %q is archived", ErrPlan, id)
+	}
+	return k.Store.AddToPool(ctx, year, pool, id)
+}
+
 // DefaultPools makes one pool of each type that has enough centres and one of the rest. A rest that is
 // too small joins the smallest of the others, so that a type with one centre is never alone. Expected
 // referrals are taken to be spread over the pools by their numbers of centres.
@@ -189,10 +202,10 @@ func checkPools(pools []PoolPlan, centres []store.Centre) error {
 		named[pool.Name] = true
 		for _, id := range pool.Centres {
 			if !active[id] {
-				return fmt.Errorf("%w: pool %s names the centre %q, which does not exist or is archived", ErrPlan, pool.Name, id)
+				return fmt.Errorf("%w: pool %s names the centre %.60q, which does not exist or is archived", ErrPlan, pool.Name, id)
 			}
 			if other, taken := poolOf[id]; taken {
-				return fmt.Errorf("%w: the centre %q is named in pool %s and in pool %s", ErrPlan, id, other, pool.Name)
+				return fmt.Errorf("%w: the centre %.60q is named in pool %s and in pool %s", ErrPlan, id, other, pool.Name)
 			}
 			poolOf[id] = pool.Name
 		}

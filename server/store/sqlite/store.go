@@ -41,6 +41,7 @@ const (
 type Store struct {
 	path   string
 	key    [32]byte
+	file   os.FileInfo // the file that was opened, whatever the path names later
 	writer *sql.DB // one connection
 	reader *sql.DB
 	lock   *fileLock
@@ -67,9 +68,14 @@ func Open(ctx context.Context, path string, key [32]byte) (_ *Store, err error) 
 	if err := readable(path, key); err != nil {
 		return nil, errors.Join(err, lock.release())
 	}
+	file, err := os.Stat(path)
+	if err != nil {
+		return nil, errors.Join(failed("look at the database", err), lock.release())
+	}
 
 	s := &Store{
 		path:   path,
+		file:   file,
 		key:    key,
 		lock:   lock,
 		writer: connect(path, "rw", key, 1, forWriting...),
@@ -121,6 +127,16 @@ func (s *Store) Ping(ctx context.Context) error {
 		var flip int
 		return tx.row(`SELECT flip FROM probe`).Scan(&flip)
 	})
+}
+
+// inPlace refuses to go on with a file that was removed or replaced while it is open: it could be written
+// to, and nobody would ever find what was written.
+func (s *Store) inPlace() error {
+	found, err := os.Stat(s.path)
+	if err != nil || !os.SameFile(s.file, found) {
+		return unavailable("its file was moved, removed or replaced while it was open: put it back")
+	}
+	return nil
 }
 
 // forWriting are the settings of a connection that writes. synchronous = FULL makes a commit durable;

@@ -85,6 +85,9 @@ func (s *Store) alone(ctx context.Context, do func(context.Context, *sql.Conn) e
 		return settled(ctx, err)
 	}
 	defer conn.Close() // gives it back
+	if err := s.inPlace(); err != nil {
+		return err
+	}
 	return plain(do(context.WithoutCancel(ctx), conn))
 }
 

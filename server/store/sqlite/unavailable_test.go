@@ -240,3 +240,26 @@ func TestErrorsKeepTheKey(t *testing.T) {
 		}
 	}
 }
+
+// A file that is removed or replaced while it is open could still be written to, and everything that is
+// acknowledged then would be lost. Put back, it serves again.
+func TestFileTakenAway(t *testing.T) {
+	path, s := openNew(t)
+	ok(t, createCohort(t.Context(), s))
+	record(t, s, arrivals(1)...)
+
+	ok(t, os.Rename(path, path+".away"))
+	_, err := s.Record(t.Context(), arrivals(2))
+	is(t, err, store.ErrUnavailable)
+	is(t, s.Ping(t.Context()), store.ErrUnavailable)
+
+	ok(t, os.WriteFile(path, nil, 0o600))
+	_, err = s.Record(t.Context(), arrivals(2))
+	is(t, err, store.ErrUnavailable)
+
+	ok(t, os.Rename(path+".away", path))
+	record(t, s, arrivals(1)...)
+	if got := arrivedIn(t, s); got != 2 {
+		t.Errorf("%d arrivals are left", got)
+	}
+}
