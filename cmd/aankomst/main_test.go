@@ -16,5 +16,5 @@ const quickRace = "atexit_sleep_ms=0"
 func TestMain(m *testing.M) {
 	crashChild()
 	os.Setenv("GORACE", quickRace)
-	testscript.Main(m, map[string]func(){"aankomst": main})
+	testscript.Main(m, map[string]func(){"aankomst": main, "past-cohort": pastCohort, "past-releases": pastReleases})
 }

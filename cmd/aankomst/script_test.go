@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,12 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"aankomst/refcode"
-	"aankomst/server"
 	"aankomst/server/calendar"
-	"aankomst/server/cohort"
-	"aankomst/server/release"
-	"aankomst/server/store"
-	"aankomst/server/store/sqlite"
 )
 
 // The scripts are written to be read: each shows a part of the command line to somebody who is new to it.
@@ -33,13 +26,13 @@ import (
 //	json FILE PATH VALUE       the JSON in the file has this value at a path such as pools.0.name
 //	keep NAME FILE PATH        puts a value of a file's JSON into an environment variable
 //	serving FILE               waits for the addresses that a server in the background prints to the file
-//	playing FILE RELEASES      the same for a demo, whose releases it writes to another file
 //	mishear FROM TO            writes a code with its last symbol changed
 //	empty FOLDER               there is nothing in the folder
-//	past-cohort FOLDER YEAR    makes a data folder with the open cohort of a year that is over
 //
-// and the variables YEAR, LAST_YEAR and FAR_YEAR (this year, the last, and one that is far ahead),
-// RECIPIENT (whom an escrow copy is for) and HOME, which is a folder of the script's own.
+// the programs past-cohort and past-releases, which make a data folder with the open cohort of a year that is
+// over, or with the releases of 2017 to 2019, and the variables YEAR, LAST_YEAR and FAR_YEAR (this year, the
+// last, and one that is far ahead), RECIPIENT (whom an escrow copy is for) and HOME, which is a folder of the
+// script's own.
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	identity, err := age.GenerateX25519Identity()
@@ -60,8 +53,7 @@ func TestScripts(t *testing.T) {
 			return os.Mkdir(home, 0o700)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "json": checkJSON, "keep": keep, "serving": serving, "playing": playing, "mishear": mishear, "empty": empty,
-			"past-cohort": pastCohort,
+			"exits": exits, "json": checkJSON, "keep": keep, "serving": serving, "mishear": mishear, "empty": empty,
 		},
 	})
 }
@@ -134,45 +126,14 @@ func at(text, path string) (string, error) {
 	return fmt.Sprint(value), nil
 }
 
-// addresses are what a server or a demo prints of itself, among other things.
-type addresses struct {
-	GRPC, HTTP string
-	Tokens     map[string]string
-}
-
+// serving waits for as long as the script may run.
 func serving(ts *testscript.TestScript, neg bool, args []string) {
 	use(ts, !neg && len(args) == 1, "serving FILE")
-	var printed addresses
-	await(ts, args[0], &printed)
-	ts.Setenv("AANKOMST_SERVER", printed.GRPC)
-}
-
-func playing(ts *testscript.TestScript, neg bool, args []string) {
-	use(ts, !neg && len(args) == 2, "playing FILE RELEASES")
-	var releases json.RawMessage
-	var printed addresses
-	await(ts, args[0], &releases, &printed)
-	ts.Check(os.WriteFile(ts.MkAbs(args[1]), releases, 0o600))
-	ts.Setenv("AANKOMST_SERVER", printed.GRPC)
-	for name, who := range map[string]string{"COUNSELLOR": "counsellor", "INTAKE": "cgg-de-oever", "COORDINATOR": "coordinator"} {
-		ts.Setenv(name, printed.Tokens[who])
-	}
-}
-
-// await reads JSON values from a file that a command in the background is writing. It waits for as long as
-// the script may run.
-func await(ts *testscript.TestScript, name string, values ...any) {
 	for {
-		content, err := os.ReadFile(ts.MkAbs(name))
-		decoder := json.NewDecoder(bytes.NewReader(content))
-		for i := 0; i < len(values) && err == nil; i++ {
-			err = decoder.Decode(values[i])
-		}
-		var other *json.UnmarshalTypeError
-		if errors.As(err, &other) {
-			ts.Check(err) // waiting does not make it what was expected
-		}
-		if err == nil {
+		var addresses struct{ GRPC string }
+		content, err := os.ReadFile(ts.MkAbs(args[0]))
+		if err == nil && json.Unmarshal(content, &addresses) == nil {
+			ts.Setenv("AANKOMST_SERVER", addresses.GRPC)
 			return
 		}
 		for _, command := range ts.BackgroundCmds() {
@@ -199,34 +160,4 @@ func empty(ts *testscript.TestScript, neg bool, args []string) {
 	if len(entries) > 0 {
 		ts.Fatalf("in %s there is %s", args[0], entries[0].Name())
 	}
-}
-
-// pastCohort does what the commands would have done in that year, since they know no other time than now.
-func pastCohort(ts *testscript.TestScript, neg bool, args []string) {
-	use(ts, !neg && len(args) == 2, "past-cohort FOLDER YEAR")
-	year, err := strconv.Atoi(args[1])
-	ts.Check(err)
-	ctx, data := context.Background(), ts.MkAbs(args[0])
-	then := time.Date(year, time.January, 2, 12, 0, 0, 0, calendar.Brussels)
-	ts.Check(os.MkdirAll(data, 0o700))
-	folder, err := cohort.OpenFolder(filepath.Join(data, "keys"))
-	ts.Check(err)
-	key, err := folder.NewStoreKey()
-	ts.Check(err)
-	path := filepath.Join(data, storeFile)
-	_, err = sqlite.Migrate(ctx, path, key)
-	ts.Check(err)
-	opened, err := sqlite.Open(ctx, path, key)
-	ts.Check(err)
-	pool := cohort.PoolPlan{Name: "CGG", Expected: 30}
-	for _, id := range []string{"cgg-a", "cgg-b", "cgg-c"} {
-		ts.Check(opened.CreateCentre(ctx, store.Centre{ID: id, Name: "CGG " + id, Type: store.TypeCGG}))
-		pool.Centres = append(pool.Centres, id)
-	}
-	keeper, err := server.NewKeeper(opened, folder, release.Current, func() time.Time { return then })
-	ts.Check(err)
-	_, err = keeper.Open(ctx, cohort.Plan{
-		Year: year, Layout: refcode.Short, Pools: []cohort.PoolPlan{pool}, Recipients: []string{ts.Getenv("RECIPIENT")},
-	})
-	ts.Check(errors.Join(err, keeper.Leave(ctx), opened.Close()))
 }
