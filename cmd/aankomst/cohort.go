@@ -147,8 +147,8 @@ type cohortAddCentreCmd struct {
 
 // Run adds a centre to a pool.
 func (c cohortAddCentreCmd) Run(ctx context.Context, a *app) error {
-	return a.withStore(ctx, func(e *embedded) error {
-		err := e.AddToPool(ctx, c.Year, c.Pool, c.Centre)
+	return a.withKeeper(ctx, func(keeper *cohort.Keeper) error {
+		err := keeper.AddCentre(ctx, c.Year, c.Pool, c.Centre)
 		switch {
 		case errors.Is(err, store.ErrNotFound):
 			return fmt.Errorf("%w: there is no such centre, or no such pool of a cohort of %d; see aankomst cohort list", err, c.Year)

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"strings"
 
 	"aankomst/server"
 	"aankomst/server/access"
@@ -34,6 +36,9 @@ func (serveCmd) Help() string {
 func (c serveCmd) Run(ctx context.Context, a *app) error {
 	if err := noCoreFiles(); err != nil {
 		return fmt.Errorf("core files, which would hold the keys, cannot be turned off: %w", err)
+	}
+	if strings.Contains(os.Getenv("GODEBUG"), "http2debug") {
+		return fmt.Errorf("%w: GODEBUG=http2debug prints every call with its time and its token: unset it", errUsage)
 	}
 	listeners, err := c.listen()
 	if err != nil {

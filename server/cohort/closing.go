@@ -67,12 +67,12 @@ func (k *Keeper) closeStep(ctx context.Context, cohort store.Cohort, options Clo
 	switch cohort.Stage {
 	case store.StageOpen:
 		now := k.Clock()
+		if calendar.Year(now) <= cohort.Year {
+			return "", fmt.Errorf("%w: the year %d is not over; close it from %s on", ErrTooSoon, cohort.Year, calendar.Day(calendar.ClosesFrom(cohort.Year)))
+		}
 		if !options.Early && now.Before(calendar.ClosesFrom(cohort.Year)) {
 			return "", fmt.Errorf("%w: codes of %d are confirmed until %s; close it from %s on, or say that you mean to close it early",
 				ErrTooSoon, cohort.Year, calendar.Day(calendar.ClosesFrom(cohort.Year).AddDate(0, 0, -1)), calendar.Day(calendar.ClosesFrom(cohort.Year)))
-		}
-		if calendar.Year(now) <= cohort.Year {
-			return "", fmt.Errorf("%w: the year %d is not over", ErrTooSoon, cohort.Year)
 		}
 	case store.StageClosing:
 		withheld, err := k.Freeze(ctx, cohort)

@@ -40,6 +40,7 @@ func TestWhenACohortCanBeClosed(t *testing.T) {
 		{"2026-12-31T23:59:59+01:00", false, "close it from 2027-07-01 on"},
 		{"2026-12-31T23:59:59+01:00", true, "2026 is not over"},
 		{"2026-01-01T00:00:00+01:00", true, "2026 is not over"},
+		{"2026-06-01T00:00:00+02:00", false, "2026 is not over"},
 		{"2026-12-31T23:00:00Z", true, ""},
 	} {
 		c.setDay(at.now)

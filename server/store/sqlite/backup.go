@@ -33,6 +33,9 @@ func Verify(ctx context.Context, path string, key [32]byte) error {
 	if err != nil {
 		return err
 	}
+	if info, err := os.Stat(path); err == nil && info.Size() == 0 {
+		return fmt.Errorf("%w: the file is empty", ErrKey)
+	}
 	if err := readable(path, key); err != nil {
 		return err
 	}

@@ -53,7 +53,11 @@ func (l *fileLock) change(how int, refused string) error {
 	return nil
 }
 
-func (l *fileLock) release() error { return l.file.Close() }
+// release unlocks before it closes: a process that was started at this moment may have inherited the open
+// file, and the lock would last as long as that.
+func (l *fileLock) release() error {
+	return errors.Join(syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN), l.file.Close())
+}
 
 // likewise gives a file the mode of another, and its owner where that is allowed: an administrator's
 // command must not leave files behind that the server cannot open. No file is no error.

@@ -42,7 +42,7 @@ type Store struct {
 	path   string
 	key    [32]byte
 	file   os.FileInfo // the file that was opened, whatever the path names later
-	writer *sql.DB // one connection
+	writer *sql.DB     // one connection
 	reader *sql.DB
 	lock   *fileLock
 
