@@ -62,5 +62,5 @@ prepare: ## Install what the checks need: a C compiler for the race detector, No
 	tools/prepare.sh
 
 tools/node_modules: tools/package-lock.json
-	npm --prefix tools ci --no-audit --no-fund --ignore-scripts
+	npm --prefix tools install --no-save --no-audit --no-fund --ignore-scripts
 	@touch $@
