@@ -33,4 +33,12 @@ for run in 1 2 3; do
 	echo "demo --exit, run $run: $(milliseconds "$begun") ms"
 done
 
-go test -run '^$' -bench . -benchtime 2s ./refcode ./server/...
+"$binary" demo --json --grpc 127.0.0.1:0 --http 127.0.0.1:0 >"$folder/demo" 2>/dev/null &
+server=$!
+until grep -q '"tokens"' "$folder/demo"; do sleep 0.1; done
+echo "server and clients together, after the demo's calls: resident $(awk '/VmRSS/ {print int($2 / 1024)}' "/proc/$server/status") MB"
+kill "$server"
+wait "$server" || true
+server=
+
+go test -run '^$' -bench . -benchtime 2s ./refcode ./server/cohort
