@@ -2,8 +2,11 @@ package server
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
+
+	"google.golang.org/grpc/codes"
 
 	aankomstv1 "aankomst/proto/aankomst/v1"
 	"aankomst/refcode"
@@ -52,7 +55,7 @@ func (a *arrivals) spend(ctx context.Context, text string, band aankomstv1.WaitB
 	if err != nil {
 		return 0, err
 	}
-	centre, err := guard(ctx, a.store)
+	centre, err := activeCentre(ctx, a.store)
 	if err != nil {
 		return 0, err
 	}
@@ -87,6 +90,22 @@ func (a *arrivals) spend(ctx context.Context, text string, band aankomstv1.WaitB
 	return outcome, nil
 }
 
+// activeCentre returns the caller's centre, which must be in use.
+func activeCentre(ctx context.Context, centres store.Centres) (string, error) {
+	id := principal(ctx).Centre
+	centre, err := centres.GetCentre(ctx, id)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return "", err
+	}
+	if err != nil || centre.Archived {
+		return "", &problem{
+			code: codes.PermissionDenied, reason: "CENTRE_ARCHIVED",
+			message: "this centre is archived and cannot confirm; ask the administrator",
+		}
+	}
+	return id, nil
+}
+
 // elsewhere reports whether a centre is outside the pool of a code.
 func (a *arrivals) elsewhere(ctx context.Context, centre string, found cohort.Recognition) (bool, error) {
 	of, err := a.store.GetCohort(ctx, found.Year)
@@ -103,7 +122,7 @@ func (a *arrivals) elsewhere(ctx context.Context, centre string, found cohort.Re
 
 // RecordArrivalWithoutCode counts apart, never in the rate.
 func (a *arrivals) RecordArrivalWithoutCode(ctx context.Context, request *aankomstv1.RecordArrivalWithoutCodeRequest) (*aankomstv1.RecordArrivalWithoutCodeResponse, error) {
-	if _, err := guard(ctx, a.store); err != nil {
+	if _, err := activeCentre(ctx, a.store); err != nil {
 		return nil, err
 	}
 	year := int(request.GetCohort())
