@@ -209,6 +209,20 @@ var reasons = []string{
 	"TOKEN_MISSING", "TOKEN_REVOKED", "TOKEN_UNKNOWN", "TOO_MANY_WRONG_CODES", "TOO_SOON",
 }
 
+// Whoever writes a client looks reasons up in the docs.
+func TestAPIReasonsAreInTheDocs(t *testing.T) {
+	t.Parallel()
+	docs, err := os.ReadFile("../docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, reason := range reasons {
+		if !strings.Contains(string(docs), "`"+reason+"`") {
+			t.Errorf("docs/api.md does not explain %s", reason)
+		}
+	}
+}
+
 func TestAPIReasonsAreThese(t *testing.T) {
 	t.Parallel()
 	found := map[string]bool{}

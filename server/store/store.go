@@ -34,6 +34,9 @@ var (
 	ErrSchema = errors.New("unknown schema version")
 )
 
+// HolderKept is how long it is kept that a process which fell silent held a key.
+const HolderKept = 24 * time.Hour
+
 // Store is everything the server keeps. Methods may be called concurrently.
 type Store interface {
 	Tally
@@ -94,7 +97,8 @@ type Cohorts interface {
 
 	// Beat records that a process is alive at a time and which cohorts' keys it holds, replacing what
 	// it said before; no years means it holds none. The time is kept to the second. It is what closing
-	// a cohort waits for.
+	// a cohort waits for. What processes said more than HolderKept before that time is dropped: they
+	// were killed.
 	Beat(ctx context.Context, holder string, years []int, at time.Time) error
 	// Holders returns the processes that said they hold the key of a cohort, in order of their names.
 	Holders(ctx context.Context, year int) ([]Holder, error)

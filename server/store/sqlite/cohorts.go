@@ -153,7 +153,8 @@ func follows(from, to store.Stage) bool {
 // Beat implements store.Cohorts.
 func (s *Store) Beat(ctx context.Context, holder string, years []int, at time.Time) error {
 	return s.write(ctx, func(tx tx) error {
-		if err := tx.exec(`DELETE FROM holders WHERE name = ?`, holder); err != nil {
+		err := tx.exec(`DELETE FROM holders WHERE name = ? OR seen_at < ?`, holder, at.Add(-store.HolderKept).Unix())
+		if err != nil {
 			return err
 		}
 		for _, year := range years {

@@ -214,4 +214,10 @@ func beat(t *testing.T, s store.Store) {
 		return s.Beat(t.Context(), string(rune('a'+i)), []int{year}, at)
 	})...), nil)
 	equal(t, len(holders(year)), 6)
+
+	// What killed processes left goes after a while; until then nobody may take them to be gone.
+	is(t, s.Beat(t.Context(), "later", []int{year}, at.Add(store.HolderKept)), nil)
+	equal(t, len(holders(year)), 7)
+	is(t, s.Beat(t.Context(), "later", []int{year}, at.Add(store.HolderKept+time.Second)), nil)
+	equal(t, len(holders(year)), 1)
 }
