@@ -51,16 +51,6 @@ func (a *api) health(t *testing.T) grpc_health_v1.HealthCheckResponse_ServingSta
 	return got.GetStatus()
 }
 
-// comes waits for what the server does by itself. How long that takes is no part of any test.
-func comes(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	for begun := time.Now(); !done(); time.Sleep(10 * time.Millisecond) {
-		if time.Since(begun) > time.Minute {
-			t.Fatalf("it never came about that %s", what)
-		}
-	}
-}
-
 func TestAPIHealthy(t *testing.T) {
 	t.Parallel()
 	a := startAPI(t, servertest.Options{})
@@ -70,7 +60,7 @@ func TestAPIHealthy(t *testing.T) {
 	if state := a.ready(t); !state.Ready || len(state.Causes) > 0 {
 		t.Errorf("%+v", state)
 	}
-	comes(t, "it serves", func() bool { return a.health(t) == grpc_health_v1.HealthCheckResponse_SERVING })
+	eventually(t, "it serves", func() bool { return a.health(t) == grpc_health_v1.HealthCheckResponse_SERVING })
 }
 
 func TestAPIWarnings(t *testing.T) {
@@ -156,7 +146,7 @@ func TestAPINotReady(t *testing.T) {
 		strange.Store = s
 		return strange
 	}})
-	comes(t, "it serves no more", func() bool { return a.health(t) == grpc_health_v1.HealthCheckResponse_NOT_SERVING })
+	eventually(t, "it serves no more", func() bool { return a.health(t) == grpc_health_v1.HealthCheckResponse_NOT_SERVING })
 	state := a.ready(t)
 	// The cause is for whoever watches; what exactly is wrong with the disk is for the operator.
 	if state.Ready || !slices.Contains(state.Causes, "the store cannot be read or written") || strings.Contains(fmt.Sprint(state), "disk") {
@@ -166,8 +156,8 @@ func TestAPINotReady(t *testing.T) {
 		t.Errorf("not ready, it is dead as well: %v", got)
 	}
 	strange.pings.Store(nil)
-	comes(t, "it is ready again", func() bool { return a.ready(t).Ready })
-	comes(t, "it serves again", func() bool { return a.health(t) == grpc_health_v1.HealthCheckResponse_SERVING })
+	eventually(t, "it is ready again", func() bool { return a.ready(t).Ready })
+	eventually(t, "it serves again", func() bool { return a.health(t) == grpc_health_v1.HealthCheckResponse_SERVING })
 }
 
 // What goes wrong in the store becomes an error that says what to do and nothing of the cause.

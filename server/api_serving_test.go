@@ -175,7 +175,7 @@ func TestAPIGracefulShutdown(t *testing.T) {
 			}
 			return err != nil
 		}
-		comes(t, "it takes no new connections", func() bool { return refuses(strings.TrimPrefix(a.HTTP, "http://")) })
+		eventually(t, "it takes no new connections", func() bool { return refuses(strings.TrimPrefix(a.HTTP, "http://")) })
 		select {
 		case got := <-answered:
 			t.Errorf("the call was answered before it was recorded: %v", got)

@@ -134,12 +134,12 @@ func (c *crowd) check(counts store.Counts) {
 func (c *crowd) settle(f *servertest.Fixture) {
 	c.t.Helper()
 	for _, element := range c.unanswered {
-		noError(c.t, c.issueElement(element))
+		must(c.t, c.issueElement(element))
 	}
 	c.issues.answered += len(c.unanswered)
 	for i := range c.arriving {
-		noError(c.t, c.confirm(c.arriving[i], 0))
-		noError(c.t, c.void(c.hangingUp[i], false))
+		must(c.t, c.confirm(c.arriving[i], 0))
+		must(c.t, c.void(c.hangingUp[i], false))
 	}
 	c.check(f.Counts())
 	if pool := f.Counts().Pools[0]; pool.Arrived != len(c.arriving) || pool.Voided != len(c.hangingUp) || pool.Elsewhere != 0 {

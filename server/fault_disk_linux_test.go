@@ -43,13 +43,13 @@ func smallDisk(t *testing.T) *disk {
 		inLimitedProcess(t)
 		return nil
 	}
-	t.Cleanup(func() { noError(t, syscall.Unmount(folder, 0)) })
+	t.Cleanup(func() { must(t, syscall.Unmount(folder, 0)) })
 	ballast := filepath.Join(folder, "ballast")
 	return &disk{
 		folder: folder,
 		fill: func() {
 			file, err := os.Create(ballast)
-			noError(t, err)
+			must(t, err)
 			defer file.Close()
 			for err == nil {
 				_, err = file.Write(make([]byte, 512))
@@ -58,7 +58,7 @@ func smallDisk(t *testing.T) *disk {
 				t.Fatalf("the disk does not get full: %v", err)
 			}
 		},
-		clear: func() { noError(t, os.Remove(ballast)) },
+		clear: func() { must(t, os.Remove(ballast)) },
 	}
 }
 
@@ -76,11 +76,11 @@ func inLimitedProcess(t *testing.T) {
 func limitedFolder(t *testing.T, folder string) *disk {
 	signal.Ignore(syscall.SIGXFSZ)
 	var old syscall.Rlimit
-	noError(t, syscall.Getrlimit(syscall.RLIMIT_FSIZE, &old))
+	must(t, syscall.Getrlimit(syscall.RLIMIT_FSIZE, &old))
 	return &disk{
 		folder: folder,
-		fill:   func() { noError(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 4096, Max: old.Max})) },
-		clear:  func() { noError(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &old)) },
+		fill:   func() { must(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 4096, Max: old.Max})) },
+		clear:  func() { must(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &old)) },
 	}
 }
 
@@ -110,7 +110,7 @@ func TestFaultDiskFull(t *testing.T) {
 		return code
 	}
 	confirmed := next()
-	noError(t, p.confirm(confirmed, 0))
+	must(t, p.confirm(confirmed, 0))
 	want.Arrived++
 
 	disk.fill()
@@ -135,25 +135,25 @@ func TestFaultDiskFull(t *testing.T) {
 	until(func() error { voided = next(); return p.void(voided, false) }, &want.Voided)
 	until(func() error { return p.referWithoutCode(1) }, &want.ReferredWithoutCode)
 	blinding, err := refcode.Blind(p.directory, 1)
-	noError(t, err)
+	must(t, err)
 	until(func() error { return p.issueElement(blinding.Element) }, new(int)) // the same element: counted once at most
 	withoutCode := 0
 	until(p.arriveWithoutCode, &withoutCode)
 	unavailable(t, p.undo(confirmed, 0))
-	_, err = p.arrivals.ConfirmArrival(as(t.Context(), p.guesser), &aankomstv1.ConfirmArrivalRequest{Code: strangeCode(t).Text()})
+	_, err = p.arrivals.ConfirmArrival(as(t.Context(), p.guesser), &aankomstv1.ConfirmArrivalRequest{Code: unissued(t, refcode.Short).Text()})
 	unavailable(t, err) // a guess that cannot be counted is not answered
 	sameCounts(t, "while the disk is full", f.Counts().Pools[0], want)
 	isReady(t, f, false)
 	_, err = aankomstv1.NewDirectoryServiceClient(f.Connection).ListCohorts(t.Context(), new(aankomstv1.ListCohortsRequest))
-	noError(t, err)
+	must(t, err)
 
 	disk.clear()
 	isReady(t, f, true)
 	// Everything that was refused is accepted now, and counts once.
-	noError(t, p.confirm(refused[len(refused)-1], 0))
-	noError(t, p.void(voided, false))
-	noError(t, p.issueElement(blinding.Element))
-	noError(t, p.undo(confirmed, 0))
+	must(t, p.confirm(refused[len(refused)-1], 0))
+	must(t, p.void(voided, false))
+	must(t, p.issueElement(blinding.Element))
+	must(t, p.undo(confirmed, 0))
 	want.Issued++
 	want.Voided++
 	sameCounts(t, "when there is room again", f.Counts().Pools[0], want)

@@ -49,7 +49,7 @@ func isReady(t *testing.T, f *servertest.Fixture, ready bool) {
 	}
 	eventually(t, fmt.Sprintf("gRPC health is %s", serving), func() bool {
 		answer, err := grpc_health_v1.NewHealthClient(f.Connection).Check(t.Context(), new(grpc_health_v1.HealthCheckRequest))
-		noError(t, err)
+		must(t, err)
 		return answer.GetStatus() == serving
 	})
 	eventually(t, "the gauge follows", func() bool {
@@ -66,8 +66,8 @@ func isReady(t *testing.T, f *servertest.Fixture, ready bool) {
 func sound(t *testing.T, f *servertest.Fixture) *servertest.Fixture {
 	t.Helper()
 	f.Stop()
-	noError(t, f.Store.Close())
-	noError(t, sqlite.Verify(t.Context(), filepath.Join(f.Folder, "aankomst.db"), storeKey(t, f.Folder)))
+	must(t, f.Store.Close())
+	must(t, sqlite.Verify(t.Context(), filepath.Join(f.Folder, "aankomst.db"), storeKey(t, f.Folder)))
 	return servertest.Start(t, servertest.Options{Folder: f.Folder})
 }
 
@@ -89,7 +89,7 @@ func resourcesNow(t *testing.T) resources {
 	if errors.Is(err, os.ErrNotExist) {
 		descriptors, err = os.ReadDir("/dev/fd")
 	}
-	noError(t, err)
+	must(t, err)
 	return resources{runtime.NumGoroutine(), len(descriptors)}
 }
 
@@ -114,12 +114,12 @@ func (before resources) givenBack(t *testing.T) {
 func manyDescriptors(t *testing.T, wanted uint64) {
 	t.Helper()
 	var limit syscall.Rlimit
-	noError(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit))
+	must(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit))
 	if limit.Cur >= wanted {
 		return
 	}
 	old := limit
 	limit.Cur, limit.Max = wanted, max(limit.Max, wanted)
-	noError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit))
-	t.Cleanup(func() { noError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &old)) })
+	must(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit))
+	t.Cleanup(func() { must(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &old)) })
 }

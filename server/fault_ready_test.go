@@ -50,9 +50,9 @@ func TestFaultAskerHangsUp(t *testing.T) {
 	eventually(t, "a caller makes the server look at its store", func() bool {
 		var err error
 		asking, err = net.Dial("tcp", strings.TrimPrefix(f.HTTP, "http://"))
-		noError(t, err)
+		must(t, err)
 		_, err = asking.Write([]byte("GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n"))
-		noError(t, err)
+		must(t, err)
 		select {
 		case <-slow.entered:
 			return true

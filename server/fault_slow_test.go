@@ -147,7 +147,7 @@ func TestFaultSlowCallers(t *testing.T) {
 
 func (p *party) issueAndConfirm() {
 	p.t.Helper()
-	noError(p.t, p.confirm(p.issue(1, false).Code, 0))
+	must(p.t, p.confirm(p.issue(1, false).Code, 0))
 }
 
 // wait is a slow caller's whole life.
@@ -192,10 +192,10 @@ func TestFaultStopWithSlowCallers(t *testing.T) {
 		"POST /v1/arrivals:confirm HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{": f.HTTP,
 	} {
 		conn, err := net.Dial("tcp", strings.TrimPrefix(address, "http://"))
-		noError(t, err)
+		must(t, err)
 		defer conn.Close()
 		_, err = io.WriteString(conn, begins)
-		noError(t, err)
+		must(t, err)
 	}
 	p.issueAndConfirm()
 	f.Stop()

@@ -34,7 +34,7 @@ func TestFaultStoreLocked(t *testing.T) {
 	p := newParty(t, f)
 	arrives, hangsUp := p.issue(1, false).Code, p.issue(1, false).Code
 	blinding, err := refcode.Blind(p.directory, 1)
-	noError(t, err)
+	must(t, err)
 	unlock := lockStore(t, f.Folder)
 	calls := []func() error{
 		func() error { return p.confirm(arrives, 0) },
@@ -64,8 +64,8 @@ func TestFaultStoreLocked(t *testing.T) {
 	unlock()
 	isReady(t, f, true)
 	for _, call := range calls {
-		noError(t, call())
-		noError(t, call())
+		must(t, call())
+		must(t, call())
 	}
 	want := store.PoolCounts{Issued: 3, Arrived: 1, Voided: 1}
 	sameCounts(t, "when the store is free again", f.Counts().Pools[0], want)
@@ -80,13 +80,13 @@ func lockStore(t *testing.T, folder string) (unlock func()) {
 	db, err := driver.Open(address.String(), func(c *sqlite3.Conn) error {
 		return c.Exec(`PRAGMA hexkey = '` + hex.EncodeToString(key[:]) + `'; PRAGMA busy_timeout = 10000`)
 	})
-	noError(t, err)
+	must(t, err)
 	db.SetMaxOpenConns(1)
 	_, err = db.ExecContext(t.Context(), `BEGIN IMMEDIATE`)
-	noError(t, err)
+	must(t, err)
 	unlock = sync.OnceFunc(func() {
 		_, err := db.Exec(`ROLLBACK`)
-		noError(t, errors.Join(err, db.Close()))
+		must(t, errors.Join(err, db.Close()))
 	})
 	t.Cleanup(unlock)
 	return unlock

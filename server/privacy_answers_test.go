@@ -20,6 +20,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	aankomstv1 "aankomst/proto/aankomst/v1"
+	"aankomst/refcode"
 	"aankomst/server/calendar"
 	"aankomst/server/servertest"
 	"aankomst/server/store"
@@ -45,11 +46,11 @@ func newReader(p *party) *reader {
 	}
 	// The routes are read from the documentation that is generated with them, so that none is forgotten.
 	content, err := os.ReadFile("../docs/openapi.swagger.json")
-	noError(p.t, err)
+	must(p.t, err)
 	var document struct {
 		Paths map[string]map[string]any `json:"paths"`
 	}
-	noError(p.t, json.Unmarshal(content, &document))
+	must(p.t, json.Unmarshal(content, &document))
 	fill := strings.NewReplacer("{id}", servertest.PoolOne[0], "{year}", fmt.Sprint(servertest.Year), "{number}", "1")
 	for path, methods := range document.Paths {
 		if methods["get"] != nil {
@@ -88,7 +89,7 @@ func (r *reader) read() map[string]string {
 		}
 		for _, name := range []protoreflect.FullName{"aankomst.v1.DirectoryService", "aankomst.v1.ReleaseService", "grpc.health.v1.Health"} {
 			found, err := protoregistry.GlobalFiles.FindDescriptorByName(name)
-			noError(r.t, err)
+			must(r.t, err)
 			methods := found.(protoreflect.ServiceDescriptor).Methods()
 			for i := range methods.Len() {
 				method := methods.Get(i)
@@ -109,15 +110,15 @@ func (r *reader) read() map[string]string {
 func (r *reader) overHTTP(path, token string) string {
 	r.t.Helper()
 	request, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, r.f.HTTP+path, http.NoBody)
-	noError(r.t, err)
+	must(r.t, err)
 	if token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)
 	}
 	response, err := web.Do(request)
-	noError(r.t, err)
+	must(r.t, err)
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
-	noError(r.t, err)
+	must(r.t, err)
 	response.Header.Del("Date") // the clock's
 	return fmt.Sprintln(response.Status, response.Header, string(body))
 }
@@ -129,9 +130,9 @@ func (r *reader) overGRPC(method protoreflect.MethodDescriptor, request proto.Me
 	err := r.f.Connection.Invoke(as(r.t.Context(), token), fmt.Sprintf("/%s/%s", method.Parent().FullName(), method.Name()),
 		request, answer, grpc.Header(&header), grpc.Trailer(&trailer))
 	content, marshalling := proto.MarshalOptions{Deterministic: true}.Marshal(answer)
-	noError(r.t, marshalling)
+	must(r.t, marshalling)
 	problem, marshalling := proto.MarshalOptions{Deterministic: true}.Marshal(status.Convert(err).Proto())
-	noError(r.t, marshalling)
+	must(r.t, marshalling)
 	return fmt.Sprintf("%x %x %v %v", content, problem, header, trailer)
 }
 
@@ -171,13 +172,13 @@ func TestPrivacyAnswersGiveNoLiveCount(t *testing.T) {
 			}
 		}
 	}
-	noError(t, p.confirm(arrives.Code, aankomstv1.WaitBand_UP_TO_2_WEEKS))
+	must(t, p.confirm(arrives.Code, aankomstv1.WaitBand_UP_TO_2_WEEKS))
 	same("one arrival")
 	p.issue(2, false)
 	same("one referral")
-	noError(t, p.undo(arrives.Code, 0))
+	must(t, p.undo(arrives.Code, 0))
 	for _, code := range slices.Concat(more, []issued{arrives}) {
-		noError(t, p.confirm(code.Code, aankomstv1.WaitBand_UP_TO_2_WEEKS))
+		must(t, p.confirm(code.Code, aankomstv1.WaitBand_UP_TO_2_WEEKS))
 	}
 	p.round()
 	same("many arrivals")
@@ -192,16 +193,16 @@ func TestPrivacyAnswersAboutOneCode(t *testing.T) {
 	var answers []string
 	note := func(answer proto.Message, err error) {
 		t.Helper()
-		noError(t, err)
+		must(t, err)
 		content, err := proto.Marshal(answer)
-		noError(t, err)
+		must(t, err)
 		answers = append(answers, fmt.Sprintf("%T %x", answer, content))
 	}
 	intake, counsellor := as(t.Context(), p.intake), as(t.Context(), p.counsellor)
 	fresh, arrived, undone := p.issue(1, false).Code, p.issue(2, false).Code, p.issue(1, false).Code
-	noError(t, p.confirm(arrived, 0))
-	noError(t, p.confirm(undone, 0))
-	noError(t, p.undo(undone, 0))
+	must(t, p.confirm(arrived, 0))
+	must(t, p.confirm(undone, 0))
+	must(t, p.undo(undone, 0))
 	for _, code := range []string{fresh.Text(), arrived.Text(), undone.Text()} {
 		note(p.arrivals.ConfirmArrival(intake, &aankomstv1.ConfirmArrivalRequest{Code: code}))
 		note(p.arrivals.UndoArrival(intake, &aankomstv1.UndoArrivalRequest{Code: code}))
@@ -213,10 +214,10 @@ func TestPrivacyAnswersAboutOneCode(t *testing.T) {
 	}
 	// Refused: never issued, voided, undone after it was voided.
 	var refusals []string
-	for _, code := range []string{strangeCode(t).Text(), fresh.Text(), arrived.Text(), undone.Text()} {
+	for _, code := range []string{unissued(t, refcode.Short).Text(), fresh.Text(), arrived.Text(), undone.Text()} {
 		_, err := p.arrivals.ConfirmArrival(intake, &aankomstv1.ConfirmArrivalRequest{Code: code})
 		content, marshalling := proto.MarshalOptions{Deterministic: true}.Marshal(status.Convert(err).Proto())
-		noError(t, marshalling)
+		must(t, marshalling)
 		refusals = append(refusals, fmt.Sprintf("%x", content))
 	}
 	if len(slices.Compact(refusals)) != 1 {

@@ -23,7 +23,7 @@ func filesOf(t *testing.T, folder string) map[string][]byte {
 	t.Helper()
 	known := []string{"aankomst.db", "aankomst.db-wal", "aankomst.db-shm", "aankomst.db.lock", "backup.db"}
 	files := map[string][]byte{}
-	noError(t, filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+	must(t, filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
@@ -69,7 +69,7 @@ func (p *party) season() {
 		return err == nil
 	})
 	p.round()
-	noError(t, p.f.Store.Backup(t.Context(), filepath.Join(p.f.Folder, "backup.db")))
+	must(t, p.f.Store.Backup(t.Context(), filepath.Join(p.f.Folder, "backup.db")))
 }
 
 // Whoever has a copy of the disk without the key folder learns nothing at all, and with the store's key
@@ -84,10 +84,10 @@ func TestPrivacyDisk(t *testing.T) {
 	searchWorks(t, patterns)
 
 	moments := map[string]map[string][]byte{"running": filesOf(t, f.Folder)}
-	noError(t, f.Store.Rewrite(t.Context()))
+	must(t, f.Store.Rewrite(t.Context()))
 	moments["rewritten"] = filesOf(t, f.Folder)
 	f.Stop()
-	noError(t, f.Store.Close())
+	must(t, f.Store.Close())
 	moments["stopped"] = filesOf(t, f.Folder)
 
 	for moment, files := range moments {

@@ -49,7 +49,7 @@ type party struct {
 func newParty(t *testing.T, f *servertest.Fixture) *party {
 	t.Helper()
 	found, err := f.Store.GetCohort(t.Context(), servertest.Year)
-	noError(t, err)
+	must(t, err)
 	p := &party{
 		t: t, f: f, directory: cohort.DirectoryOf(found),
 		referrals:  aankomstv1.NewReferralServiceClient(f.Connection),
@@ -63,13 +63,6 @@ func newParty(t *testing.T, f *servertest.Fixture) *party {
 	}
 	p.keepKeys()
 	return p
-}
-
-func noError(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 // eventually waits until done is true.
@@ -108,13 +101,13 @@ type issued struct {
 func (p *party) issue(pool uint32, replacement bool) issued {
 	p.t.Helper()
 	blinding, err := refcode.Blind(p.directory, pool)
-	noError(p.t, err)
+	must(p.t, err)
 	answer, err := p.referrals.IssueReferral(as(p.t.Context(), p.counsellor), &aankomstv1.IssueReferralRequest{
 		Cohort: servertest.Year, Pool: pool, BlindedElement: blinding.Element, Replacement: replacement,
 	})
-	noError(p.t, err)
+	must(p.t, err)
 	code, err := blinding.Finalize(answer.GetEvaluatedElement(), answer.GetProof())
-	noError(p.t, err)
+	must(p.t, err)
 	p.keep("a blinded element", blinding.Element)
 	p.keep("an evaluated element", answer.GetEvaluatedElement())
 	p.keep("a proof", answer.GetProof())
@@ -163,11 +156,11 @@ func (p *party) round() []issued {
 		p.confirm(practice.Code, 0), p.undo(practice.Code, 0), p.void(practice.Code, false),
 		p.referWithoutCode(1), p.arriveWithoutCode(),
 	} {
-		noError(t, err)
+		must(t, err)
 	}
 
 	// Wrong codes, until the limit is reached and past it.
-	strange := strangeCode(t)
+	strange := unissued(t, refcode.Short)
 	p.keepText("a wrong code", strange.Symbols())
 	guess := as(ctx, p.guesser)
 	_, err := p.arrivals.ConfirmArrival(guess, &aankomstv1.ConfirmArrivalRequest{Code: strange.Text()})
@@ -217,15 +210,15 @@ var web = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Time
 func (p *party) rest(want int, path, token string, body any) {
 	p.t.Helper()
 	content, err := json.Marshal(body)
-	noError(p.t, err)
+	must(p.t, err)
 	request, err := http.NewRequestWithContext(p.t.Context(), http.MethodPost, p.f.HTTP+path, bytes.NewReader(content))
-	noError(p.t, err)
+	must(p.t, err)
 	request.Header.Set("Authorization", "Bearer "+token)
 	response, err := web.Do(request)
-	noError(p.t, err)
+	must(p.t, err)
 	defer response.Body.Close()
 	answer, err := io.ReadAll(response.Body)
-	noError(p.t, err)
+	must(p.t, err)
 	if response.StatusCode != want {
 		p.t.Fatalf("%s gives %s: %s", path, response.Status, answer)
 	}
@@ -235,30 +228,11 @@ func (p *party) rest(want int, path, token string, body any) {
 func get(t *testing.T, address string) (int, string) {
 	t.Helper()
 	response, err := web.Get(address)
-	noError(t, err)
+	must(t, err)
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
-	noError(t, err)
+	must(t, err)
 	return response.StatusCode, string(body)
-}
-
-// strangeCode makes a well-formed code that the fixture's server never issued: another server's.
-func strangeCode(t *testing.T) refcode.Code {
-	t.Helper()
-	key, err := cohort.GenerateKey(servertest.Year)
-	noError(t, err)
-	other := store.Cohort{
-		Year: servertest.Year, Layout: uint8(refcode.Short), PublicKey: key.PublicKey(), Pools: []store.Pool{{Number: 1}},
-	}
-	ring := new(cohort.Keyring)
-	noError(t, ring.Load(other, key))
-	blinding, err := refcode.Blind(cohort.DirectoryOf(other), 1)
-	noError(t, err)
-	evaluated, proof, err := ring.Evaluate(servertest.Year, 1, blinding.Element)
-	noError(t, err)
-	code, err := blinding.Finalize(evaluated, proof)
-	noError(t, err)
-	return code
 }
 
 // nullifierOf computes what the server keeps of a code, from the cohort's key file: the HMAC of
@@ -278,8 +252,8 @@ type keyFile struct {
 func (p *party) keyFile() (key keyFile) {
 	p.t.Helper()
 	content, err := os.ReadFile(filepath.Join(p.f.Folder, "keys", cohort.KeyFile(servertest.Year)))
-	noError(p.t, err)
-	noError(p.t, json.Unmarshal(content, &key))
+	must(p.t, err)
+	must(p.t, json.Unmarshal(content, &key))
 	return key
 }
 
@@ -287,9 +261,9 @@ func (p *party) keyFile() (key keyFile) {
 func storeKey(t *testing.T, folder string) (key [32]byte) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(folder, "keys", "store.key"))
-	noError(t, err)
+	must(t, err)
 	raw, err := hex.DecodeString(strings.TrimSpace(string(text)))
-	noError(t, err)
+	must(t, err)
 	if copy(key[:], raw) != len(key) {
 		t.Fatal("the store key is not 32 bytes")
 	}
@@ -307,7 +281,7 @@ func (p *party) beats() {
 		now := p.f.Clock.Now()
 		eventually(p.t, "the server's jobs are done", func() bool {
 			holders, err := p.f.Store.Holders(p.t.Context(), servertest.Year)
-			noError(p.t, err)
+			must(p.t, err)
 			return len(holders) > 0 && !holders[len(holders)-1].SeenAt.Before(now.Truncate(time.Second))
 		})
 	}

@@ -59,7 +59,7 @@ func TestPrivacyLogsOfAdministration(t *testing.T) {
 	lines := 0
 	for _, name := range []protoreflect.FullName{"DirectoryService", "ReferralService", "ArrivalService", "ReleaseService"} {
 		found, err := protoregistry.GlobalFiles.FindDescriptorByName("aankomst.v1." + name)
-		noError(t, err)
+		must(t, err)
 		methods := found.(protoreflect.ServiceDescriptor).Methods()
 		for i := range methods.Len() {
 			method := methods.Get(i)
@@ -88,7 +88,7 @@ func TestPrivacyLogsOfAdministration(t *testing.T) {
 	_, err := administrator.SetCapacity(as(t.Context(), p.intake), &aankomstv1.SetCapacityRequest{
 		Id: servertest.PoolOne[0], Capacity: &aankomstv1.Capacity{Intake: aankomstv1.Capacity_STOP},
 	})
-	noError(t, err)
+	must(t, err)
 	report(t, search(formsOf(p.needles), haystack{name: "the log", content: []byte(f.Logs.String())}))
 	_, port, _ := strings.Cut(f.GRPC, ":")
 	for _, word := range append([]string{"127.0.0.1", ":" + port, "STOP", "Bearer"}, append(servertest.PoolOne, servertest.PoolTwo...)...) {
@@ -207,7 +207,7 @@ func faultLog(t *testing.T, name string, calls int, cause string) string {
 		t.Errorf("of the fault is logged: %s", content)
 	}
 	var entry map[string]string
-	noError(t, json.Unmarshal([]byte(content), &entry))
+	must(t, json.Unmarshal([]byte(content), &entry))
 	delete(entry, "time")
 	return fmt.Sprint(entry)
 }

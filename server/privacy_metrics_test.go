@@ -40,12 +40,12 @@ func (p *party) watched() string {
 	}
 	health := grpc_health_v1.NewHealthClient(p.f.Connection)
 	answer, err := health.Check(p.t.Context(), new(grpc_health_v1.HealthCheckRequest))
-	noError(p.t, err)
+	must(p.t, err)
 	list, err := health.List(p.t.Context(), new(grpc_health_v1.HealthListRequest))
-	noError(p.t, err)
+	must(p.t, err)
 	for _, message := range []proto.Message{answer, list} {
 		content, err := proto.MarshalOptions{Deterministic: true}.Marshal(message)
-		noError(p.t, err)
+		must(p.t, err)
 		all += fmt.Sprintf("%x\n", content)
 	}
 	return all
@@ -63,10 +63,10 @@ func TestPrivacyMetricsWithinADay(t *testing.T) {
 	watching, leave := context.WithCancel(t.Context())
 	defer leave()
 	watch, err := grpc_health_v1.NewHealthClient(f.Connection).Watch(watching, new(grpc_health_v1.HealthCheckRequest))
-	noError(t, err)
+	must(t, err)
 	eventually(t, "the server is ready", func() bool { return strings.Contains(p.scrape(), "\naankomst_ready 1\n") })
 	before := p.watched()
-	noError(t, p.arriveWithoutCode())
+	must(t, p.arriveWithoutCode())
 	if after := p.watched(); after != before {
 		t.Errorf("one arrival changes what is watched from\n%s\nto\n%s", before, after)
 	}
@@ -81,7 +81,7 @@ func TestPrivacyMetricsWithinADay(t *testing.T) {
 	var told []grpc_health_v1.HealthCheckResponse_ServingStatus
 	for !slices.Contains(told, grpc_health_v1.HealthCheckResponse_NOT_SERVING) {
 		answer, err := watch.Recv()
-		noError(t, err)
+		must(t, err)
 		told = append(told, answer.GetStatus())
 	}
 	leave()
@@ -103,7 +103,7 @@ func TestPrivacyMetricsOfADay(t *testing.T) {
 	succeed := func(calls int) {
 		t.Helper()
 		for range calls {
-			noError(t, p.arriveWithoutCode())
+			must(t, p.arriveWithoutCode())
 		}
 	}
 	const nothing = "aankomst_call_failures_ratio 0"
@@ -179,9 +179,9 @@ func TestPrivacyMetricsAreFew(t *testing.T) {
 	// Metrics are served on their own address alone, and no profile anywhere.
 	for _, address := range []string{f.HTTP + "/metrics", f.HTTP + "/debug/pprof/", strings.TrimSuffix(f.Metrics, "/metrics") + "/debug/pprof/goroutine", f.HTTP + "/debug/vars"} {
 		response, err := web.Get(address)
-		noError(t, err)
+		must(t, err)
 		body, err := io.ReadAll(response.Body)
-		noError(t, err)
+		must(t, err)
 		response.Body.Close()
 		if strings.HasSuffix(address, "/metrics") && response.StatusCode == http.StatusOK ||
 			regexp.MustCompile(`(?i)goroutine|memstats|# TYPE go_`).Match(body) {

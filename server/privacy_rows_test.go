@@ -17,6 +17,7 @@ import (
 	"github.com/ncruces/go-sqlite3/driver"
 
 	aankomstv1 "aankomst/proto/aankomst/v1"
+	"aankomst/refcode"
 	"aankomst/server/servertest"
 	"aankomst/server/store"
 )
@@ -37,12 +38,12 @@ func dump(t *testing.T, folder string) (values []value) {
 	db, err := driver.Open(address.String(), func(c *sqlite3.Conn) error {
 		return c.Exec(`PRAGMA hexkey = '` + hex.EncodeToString(key[:]) + `'; PRAGMA temp_store = MEMORY; PRAGMA query_only = ON`)
 	})
-	noError(t, err)
+	must(t, err)
 	defer db.Close()
 	db.SetMaxOpenConns(1)
 	// One transaction, so that all tables are seen at one moment.
 	tx, err := db.BeginTx(t.Context(), &sql.TxOptions{ReadOnly: true})
-	noError(t, err)
+	must(t, err)
 	defer tx.Rollback()
 	for _, table := range column[string](t, tx, `SELECT name FROM sqlite_schema WHERE type = 'table'`) {
 		values = append(values, tableOf(t, tx, table)...)
@@ -53,35 +54,35 @@ func dump(t *testing.T, folder string) (values []value) {
 func column[T any](t *testing.T, tx *sql.Tx, query string) (all []T) {
 	t.Helper()
 	rows, err := tx.QueryContext(t.Context(), query)
-	noError(t, err)
+	must(t, err)
 	defer rows.Close()
 	for rows.Next() {
 		var one T
-		noError(t, rows.Scan(&one))
+		must(t, rows.Scan(&one))
 		all = append(all, one)
 	}
-	noError(t, rows.Err())
+	must(t, rows.Err())
 	return all
 }
 
 func tableOf(t *testing.T, tx *sql.Tx, table string) (values []value) {
 	t.Helper()
 	rows, err := tx.QueryContext(t.Context(), `SELECT * FROM "`+table+`"`)
-	noError(t, err)
+	must(t, err)
 	defer rows.Close()
 	names, err := rows.Columns()
-	noError(t, err)
+	must(t, err)
 	for row := 0; rows.Next(); row++ {
 		cells, into := make([]any, len(names)), make([]any, len(names))
 		for i := range cells {
 			into[i] = &cells[i]
 		}
-		noError(t, rows.Scan(into...))
+		must(t, rows.Scan(into...))
 		for i, name := range names {
 			values = append(values, value{table, name, row, cells[i]})
 		}
 	}
-	noError(t, rows.Err())
+	must(t, rows.Err())
 	return values
 }
 
@@ -134,7 +135,7 @@ func TestPrivacyWhatOneCallChanges(t *testing.T) {
 	p := newParty(t, f)
 	here, there, lost := p.issue(1, false), p.issue(2, false), p.issue(1, true)
 	back, hangsUp, practice := p.issue(1, false), p.issue(2, false), p.issue(0, false)
-	noError(t, p.confirm(back.Code, 0))
+	must(t, p.confirm(back.Code, 0))
 	counter := func(pool int, measure string, from, to int) []string {
 		row := fmt.Sprintf("counters year=%d pool=%d measure=%s count=", servertest.Year, pool, measure)
 		return []string{fmt.Sprint("- ", row, from), fmt.Sprint("+ ", row, to)}
@@ -167,26 +168,26 @@ func TestPrivacyWhatOneCallChanges(t *testing.T) {
 		{"refer without code", func() error { return p.referWithoutCode(1) }, [][]string{counter(1, "referred_without_code", 0, 1)}},
 		{"arrive without code", p.arriveWithoutCode, [][]string{counter(0, "arrived_without_code", 0, 1)}},
 		{"practise", func() error {
-			noError(t, p.confirm(practice.Code, band))
-			noError(t, p.undo(practice.Code, band))
+			must(t, p.confirm(practice.Code, band))
+			must(t, p.undo(practice.Code, band))
 			return p.void(practice.Code, false)
 		}, nil},
 		{"confirm a wrong code", func() error {
-			_, err := p.arrivals.ConfirmArrival(as(t.Context(), p.intake), &aankomstv1.ConfirmArrivalRequest{Code: strangeCode(t).Text()})
+			_, err := p.arrivals.ConfirmArrival(as(t.Context(), p.intake), &aankomstv1.ConfirmArrivalRequest{Code: unissued(t, refcode.Short).Text()})
 			if err == nil {
 				t.Error("a wrong code is accepted")
 			}
 			return nil
 		}, [][]string{{fmt.Sprintf("+ wrong_codes centre=%s day=2026-05-04 in_day=1 quarter=%d in_quarter=1", servertest.PoolOne[0], quarter)}}},
 		{"void a wrong code", func() error {
-			if p.void(strangeCode(t), false) == nil {
+			if p.void(unissued(t, refcode.Short), false) == nil {
 				t.Error("a wrong code is accepted")
 			}
 			return nil
 		}, nil},
 	} {
 		before := lines(dump(t, f.Folder))
-		noError(t, test.call())
+		must(t, test.call())
 		got, want := changes(before, lines(dump(t, f.Folder))), slices.Concat(test.want...)
 		slices.Sort(got)
 		slices.Sort(want)
@@ -292,10 +293,10 @@ func TestPrivacyPracticeMovesNothing(t *testing.T) {
 			p.confirm(code.Code, aankomstv1.WaitBand_OVER_6_MONTHS), p.confirm(code.Code, 0), p.undo(code.Code, 0),
 			p.void(code.Code, false), p.void(lost.Code, true), p.confirm(lost.Code, 0),
 		} {
-			noError(t, err)
+			must(t, err)
 		}
 		answer, err := p.arrivals.ConfirmArrival(as(t.Context(), other), &aankomstv1.ConfirmArrivalRequest{Code: code.Text()})
-		noError(t, err)
+		must(t, err)
 		if answer.GetOutcome() != aankomstv1.ConfirmArrivalResponse_PRACTICE {
 			t.Errorf("the answer to a practice code is %s", answer.GetOutcome())
 		}
