@@ -3,10 +3,7 @@ package server
 import (
 	"context"
 	"log/slog"
-	"slices"
 	"time"
-
-	"google.golang.org/grpc/health/grpc_health_v1"
 
 	"aankomst/server/calendar"
 	"aankomst/server/cohort"
@@ -15,22 +12,9 @@ import (
 const (
 	// syncEvery is how soon a server follows what another process did: a cohort opened or closing.
 	syncEvery = 2 * time.Second
-	// readyFor is how long an answer about readiness holds, so that asking costs no write each time.
-	readyFor = 5 * time.Second
 	// rewriteHour is the hour of the night, Brussels time, from which the spent codes are rewritten.
 	rewriteHour = 3
 )
-
-// readiness is what /readyz tells.
-type readiness struct {
-	Ready bool `json:"ready"`
-	// Causes says why it is not ready.
-	Causes []string `json:"causes,omitempty"`
-	// Warnings are for the administrator; calls are answered all the same.
-	Warnings []string `json:"warnings,omitempty"`
-
-	at time.Time
-}
 
 // jobs does what is due, again and again, until ctx ends.
 func (s *Server) jobs(ctx context.Context) {
@@ -85,57 +69,4 @@ func (s *Server) job(ctx context.Context, what string, err error) bool {
 		s.log.Error("a job failed; it is tried again until it succeeds", slog.String("job", what), slog.String("cause", cause))
 	}
 	return err == nil
-}
-
-// readiness says whether calls can be answered now. What it found holds for readyFor, for everyone who
-// asks; so it does not end with the one who asked, who may hang up.
-func (s *Server) readiness(ctx context.Context) readiness {
-	s.readyMu.Lock()
-	defer s.readyMu.Unlock()
-	if time.Since(s.ready.at) < readyFor {
-		return s.ready
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
-	defer cancel()
-	state := readiness{Ready: true}
-	cohorts, err := s.deps.Store.ListCohorts(ctx)
-	if err == nil {
-		err = s.deps.Store.Ping(ctx)
-	}
-	if err != nil {
-		state.Ready = false
-		state.Causes = append(state.Causes, "the store cannot be read or written")
-	}
-	held := s.deps.Keeper.Ring.Years()
-	for _, c := range cohorts {
-		if stage := cohort.StateAt(c, s.deps.Clock()); stage == cohort.Closing || stage == cohort.Closed {
-			continue
-		}
-		if !slices.Contains(held, c.Year) {
-			state.Ready = false
-			state.Causes = append(state.Causes, "a cohort's key is not held")
-		}
-		if s.deps.Keeper.Folder.HasEscrow(c.Year) {
-			state.Warnings = append(state.Warnings, "an escrow copy still lies in the key folder: move it to where only its recipients have it")
-		}
-	}
-	if warning := cohort.OpenWarning(cohorts, s.deps.Clock()); warning != "" && err == nil {
-		state.Warnings = append(state.Warnings, warning)
-	}
-	// From now on, and not from when it was asked: a look at a locked store takes as long as its answer
-	// holds, and the next in line would look again.
-	state.at = time.Now()
-	s.ready = state
-	return state
-}
-
-// report tells gRPC health and the gauges.
-func (s *Server) report(state readiness) {
-	serving, ready := grpc_health_v1.HealthCheckResponse_NOT_SERVING, 0.0
-	if state.Ready {
-		serving, ready = grpc_health_v1.HealthCheckResponse_SERVING, 1
-	}
-	s.health.SetServingStatus("", serving)
-	s.metrics.ready.Set(ready)
-	s.metrics.warnings.Set(float64(len(state.Warnings)))
 }

@@ -69,7 +69,9 @@ type Server struct {
 	metrics *metrics
 	faults  *faultLog
 	health  *health.Server
-	rules   map[string]rule
+	// stopping is closed when the server stops taking calls.
+	stopping chan struct{}
+	rules    map[string]rule
 	// jobCauses says why a job failed last; empty when it succeeded. Only jobs uses it.
 	jobCauses map[string]string
 
@@ -87,7 +89,7 @@ func New(deps Deps) (*Server, error) {
 		freezer: &Freezer{Store: deps.Store, Policy: deps.Policy, Clock: deps.Clock},
 		metrics: newMetrics(deps.Clock),
 		faults:  &faultLog{log: deps.Log, clock: deps.Clock},
-		health:  health.NewServer(), jobCauses: map[string]string{},
+		health:  health.NewServer(), stopping: make(chan struct{}), jobCauses: map[string]string{},
 	}, nil
 }
 
@@ -184,6 +186,7 @@ func (s *Server) start(ctx context.Context) error {
 // drain stops taking calls and lets those under way end.
 func (s *Server) drain(rpc *grpc.Server, web, monitoring *http.Server) {
 	s.health.Shutdown()
+	close(s.stopping)
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
 	if web.Shutdown(ctx) != nil {
@@ -244,7 +247,7 @@ func (s *Server) grpcServer(config *tls.Config) (*grpc.Server, error) {
 		guesses: access.NewGuesses(s.deps.Store, s.deps.Limits, s.deps.Clock), clock: s.deps.Clock,
 	})
 	aankomstv1.RegisterReleaseServiceServer(strict, &releases{store: s.deps.Store, clock: s.deps.Clock})
-	grpc_health_v1.RegisterHealthServer(rpc, s.health)
+	grpc_health_v1.RegisterHealthServer(rpc, endingHealth{s.health, s.stopping})
 	rules, err := rulesOf(rpc.GetServiceInfo())
 	if err != nil {
 		return nil, err
