@@ -36,7 +36,7 @@ check-tidy: ## Check that go.mod names what is used, and nothing else
 check-proto: tools/node_modules ## Check the contract: format, lint, compatibility, and that generated code is current
 	$(BUF) format --diff --exit-code
 	$(BUF) lint
-	$(BUF) breaking --against '.git#ref=HEAD'
+	$(BUF) breaking --against ".git#ref=$$(git rev-parse --quiet --verify HEAD~1 || echo HEAD)"
 	tools/check-generated.sh
 
 .PHONY: proto

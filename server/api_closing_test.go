@@ -137,8 +137,8 @@ func TestAPICloseCohortInTime(t *testing.T) {
 	if got.GetStatus() != aankomstv1.Release_FINAL || got.GetCutOff() != "2027-07-01" || !shows(got) {
 		t.Errorf("published: %v", got)
 	}
-	a.grpc(a.administrator(), &aankomstv1.CloseCohortRequest{Year: 2025}).refused(t, codes.NotFound, "NOT_FOUND")
-	a.grpc(a.administrator(), &aankomstv1.CloseCohortRequest{Year: 2025, DryRun: true}).refused(t, codes.NotFound, "NOT_FOUND")
+	a.grpc(a.administrator(), &aankomstv1.CloseCohortRequest{Year: 2025}).refused(t, codes.NotFound, "COHORT_NOT_FOUND")
+	a.grpc(a.administrator(), &aankomstv1.CloseCohortRequest{Year: 2025, DryRun: true}).refused(t, codes.NotFound, "COHORT_NOT_FOUND")
 
 	// It stays closed when the server comes back, key file or not.
 	a.Stop()

@@ -68,7 +68,7 @@ func TestAPIOpenCohortWithDefaultPools(t *testing.T) {
 		if cohort := seen.response.(*aankomstv1.Cohort); string(cohort.GetFingerprint()) != string(want[:]) || cohort.GetFingerprintText() != want.Text() {
 			t.Errorf("the fingerprint is %x, %s", cohort.GetFingerprint(), cohort.GetFingerprintText())
 		}
-		call(a, "", &aankomstv1.GetCohortRequest{Year: 2025}).refused(t, codes.NotFound, "NOT_FOUND")
+		call(a, "", &aankomstv1.GetCohortRequest{Year: 2025}).refused(t, codes.NotFound, "COHORT_NOT_FOUND")
 		call(a, a.administrator(), a.opening(servertest.Year)).refused(t, codes.AlreadyExists, "ALREADY_EXISTS")
 	})
 	isConfirmed(t, a.ok(a.intake(), confirming(a.issue(servertest.Year, 2))))

@@ -145,7 +145,7 @@ func (d *directory) ListCohorts(ctx context.Context, _ *aankomstv1.ListCohortsRe
 }
 
 func (d *directory) GetCohort(ctx context.Context, request *aankomstv1.GetCohortRequest) (*aankomstv1.Cohort, error) {
-	found, err := d.store.GetCohort(ctx, int(request.GetYear()))
+	found, err := findCohort(ctx, d.store, "year", int(request.GetYear()))
 	if err != nil {
 		return nil, err
 	}
@@ -190,7 +190,7 @@ func (d *directory) AddCentreToPool(ctx context.Context, request *aankomstv1.Add
 }
 
 func (d *directory) CloseCohort(ctx context.Context, request *aankomstv1.CloseCohortRequest) (*aankomstv1.CloseCohortResponse, error) {
-	found, err := d.store.GetCohort(ctx, int(request.GetYear()))
+	found, err := findCohort(ctx, d.store, "year", int(request.GetYear()))
 	if err != nil {
 		return nil, err
 	}

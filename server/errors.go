@@ -49,7 +49,7 @@ func invalid(field, format string, args ...any) *problem {
 var (
 	errNotAccepted = &problem{
 		code: codes.NotFound, reason: "CODE_NOT_ACCEPTED",
-		message: "the code is not accepted: read it back symbol by symbol; if it stays so, record an arrival without code",
+		message: "the code is not accepted: read it back symbol by symbol; at a centre, if it stays so, record an arrival without code",
 	}
 	errInternal = &problem{
 		code: codes.Internal, reason: "INTERNAL",
@@ -57,7 +57,7 @@ var (
 	}
 	errUnavailable = &problem{
 		code: codes.Unavailable, reason: "STORE_UNAVAILABLE", retryAfter: 2 * time.Second,
-		message: "the server cannot reach or write its store now: nothing was counted, or a retry is safe; try again in a moment",
+		message: "the server cannot reach or write its store now; issuing, confirming, undoing and voiding may be repeated in a moment; what was recorded without code may have been counted",
 	}
 	errMalformed = &problem{
 		code: codes.InvalidArgument, reason: "MALFORMED_REQUEST",
@@ -130,7 +130,7 @@ func fromDomain(err error) *problem {
 	case errors.As(err, &limit):
 		return &problem{
 			code: codes.ResourceExhausted, reason: "TOO_MANY_WRONG_CODES", retryAfter: limit.RetryAfter,
-			message: limit.Error() + "; or record an arrival without code",
+			message: limit.Error() + "; at a centre, an arrival can be recorded without code meanwhile",
 		}
 	case errors.Is(err, refcode.ErrElement):
 		return &problem{

@@ -20,8 +20,9 @@ const (
 func (s *Server) jobs(ctx context.Context) {
 	ticker := time.NewTicker(syncEvery)
 	defer ticker.Stop()
-	var beaten, frozen time.Time
-	rewritten := calendar.Day(s.deps.Clock())
+	var beaten, frozen, settled time.Time
+	// A server that is stopped every night rewrites when it starts.
+	rewritten := ""
 	for {
 		s.report(s.readiness(ctx))
 		s.faults.flush(false)
@@ -42,7 +43,13 @@ func (s *Server) jobs(ctx context.Context) {
 				frozen = now
 			}
 		}
-		if day := calendar.Day(now); day != rewritten && now.In(calendar.Brussels).Hour() >= rewriteHour {
+		if quarter := calendar.Quarter(now); !quarter.Equal(settled) {
+			if s.job(ctx, "emptying the store's log", s.deps.Store.Settle(ctx)) {
+				settled = quarter
+			}
+		}
+		day, night := calendar.Day(now), now.In(calendar.Brussels).Hour() >= rewriteHour
+		if day != rewritten && (night || rewritten == "") {
 			if s.job(ctx, "rewriting the spent codes", s.deps.Store.Rewrite(ctx)) {
 				rewritten = day
 			}

@@ -105,7 +105,9 @@ func isLogged(method protoreflect.MethodDescriptor) bool {
 	case "ReferralService", "ArrivalService":
 		return false
 	}
-	return !strings.HasPrefix(string(method.Name()), "Get") && !strings.HasPrefix(string(method.Name()), "List")
+	// An intake worker sets the capacity of a centre: a line of it would say when somebody was at work there.
+	return method.Name() != "SetCapacity" &&
+		!strings.HasPrefix(string(method.Name()), "Get") && !strings.HasPrefix(string(method.Name()), "List")
 }
 
 func checkLine(t *testing.T, line, method string, outcome error) {

@@ -132,7 +132,7 @@ func requirePool(ctx context.Context, cohorts store.Cohorts, year int, pool uint
 }
 
 func cohortIn(ctx context.Context, cohorts store.Cohorts, year int, now time.Time, states ...cohort.State) (store.Cohort, error) {
-	found, err := findCohort(ctx, cohorts, year)
+	found, err := findCohort(ctx, cohorts, "cohort", year)
 	if err != nil {
 		return store.Cohort{}, err
 	}
@@ -142,11 +142,12 @@ func cohortIn(ctx context.Context, cohorts store.Cohorts, year int, now time.Tim
 	return found, nil
 }
 
-func findCohort(ctx context.Context, cohorts store.Cohorts, year int) (store.Cohort, error) {
+// findCohort returns the cohort that a field of the request names.
+func findCohort(ctx context.Context, cohorts store.Cohorts, field string, year int) (store.Cohort, error) {
 	found, err := cohorts.GetCohort(ctx, year)
 	if errors.Is(err, store.ErrNotFound) {
 		return store.Cohort{}, &problem{
-			code: codes.NotFound, reason: "COHORT_NOT_FOUND", field: "cohort",
+			code: codes.NotFound, reason: "COHORT_NOT_FOUND", field: field,
 			message: "there is no cohort of that year; list the cohorts, or ask the administrator to open it",
 		}
 	}

@@ -32,7 +32,7 @@ const publishAttempts = 5
 
 func (r *releases) PublishRelease(ctx context.Context, request *aankomstv1.PublishReleaseRequest) (*aankomstv1.Release, error) {
 	year := int(request.GetCohort())
-	if _, err := findCohort(ctx, r.store, year); err != nil {
+	if _, err := findCohort(ctx, r.store, "cohort", year); err != nil {
 		return nil, err
 	}
 	drafts, err := r.store.ListDrafts(ctx, year)
@@ -99,7 +99,7 @@ func (r *releases) choose(year int, drafts []store.Draft, cutOff string) (store.
 	}
 	p := &problem{
 		code: codes.FailedPrecondition, reason: "RELEASE_TOO_SOON", field: "cohort",
-		message: fmt.Sprintf("nothing of %d is frozen yet; the next release is the final one, when the cohort is closed", year),
+		message: fmt.Sprintf("nothing of %d is frozen yet", year),
 	}
 	if cutOff != "" && len(drafts) > 0 {
 		p.reason, p.field = "CUT_OFF_NOT_FROZEN", "cut_off"
@@ -110,9 +110,10 @@ func (r *releases) choose(year int, drafts []store.Draft, cutOff string) (store.
 			day := calendar.Day(next.At)
 			p.message += fmt.Sprintf("; figures are frozen next on %s", day)
 			p.metadata = map[string]string{"nextDate": day}
-			break
+			return store.Draft{}, p
 		}
 	}
+	p.message += "; the next release is the final one, when the cohort is closed"
 	return store.Draft{}, p
 }
 

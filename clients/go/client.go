@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"sync"
 	"time"
 
@@ -31,6 +30,9 @@ var (
 	// ErrFingerprint is wrapped when a cohort's directory is not the one that was pinned. Do not issue:
 	// the server may be marking callers. Tell the operator, outside the system.
 	ErrFingerprint = errors.New("the cohort's fingerprint is not the one this client has pinned")
+	// ErrPools is wrapped when the list of which centre is in which pool is not one that only grew. Do not
+	// issue: the server may be marking callers by their pool. Tell the operator, outside the system.
+	ErrPools = errors.New("the list of centres and pools is not the one this client has pinned")
 	// ErrPlain is returned by Dial when a connection to another machine would not be encrypted.
 	ErrPlain = errors.New("the connection to another machine must be encrypted: give the certificate authority")
 	// ErrCentre is wrapped when no pool of the cohort has the centre.
@@ -111,7 +113,8 @@ func (c *Client) Cohort(ctx context.Context, year int) (refcode.Directory, error
 	}
 	var answer *aankomstv1.Cohort
 	err := repeat(ctx, func(ctx context.Context) (err error) {
-		answer, err = c.Directory.GetCohort(c.Authorized(ctx), &aankomstv1.GetCohortRequest{Year: uint32(year)})
+		// Without the token: whoever asks for the directory must look like everybody else.
+		answer, err = c.Directory.GetCohort(ctx, &aankomstv1.GetCohortRequest{Year: uint32(year)})
 		return err
 	})
 	if err != nil {
@@ -148,22 +151,34 @@ func (c *Client) comparePin(year int, seen refcode.Fingerprint) error {
 }
 
 // PoolOf returns the number of the pool that a centre is in. It loads the whole list and asks for no
-// centre. The error wraps ErrCentre when there is none.
+// centre. The list is pinned: the error wraps ErrPools when a centre that was seen before has moved or is
+// gone, and ErrCentre when the centre is in no pool.
 func (c *Client) PoolOf(ctx context.Context, year int, centre string) (uint32, error) {
 	var answer *aankomstv1.Cohort
 	err := repeat(ctx, func(ctx context.Context) (err error) {
-		answer, err = c.Directory.GetCohort(c.Authorized(ctx), &aankomstv1.GetCohortRequest{Year: uint32(year)})
+		answer, err = c.Directory.GetCohort(ctx, &aankomstv1.GetCohortRequest{Year: uint32(year)})
 		return err
 	})
 	if err != nil {
 		return 0, err
 	}
+	seen := map[string]uint32{}
 	for _, pool := range answer.GetPools() {
-		if slices.Contains(pool.GetCentres(), centre) {
-			return pool.GetNumber(), nil
+		for _, member := range pool.GetCentres() {
+			if _, twice := seen[member]; twice {
+				return 0, fmt.Errorf("%w: %s is in two pools", ErrPools, member)
+			}
+			seen[member] = pool.GetNumber()
 		}
 	}
-	return 0, fmt.Errorf("%w: %s", ErrCentre, centre)
+	if err := c.pins.CheckPools(year, seen); err != nil {
+		return 0, err
+	}
+	pool, found := seen[centre]
+	if !found {
+		return 0, fmt.Errorf("%w: %s", ErrCentre, centre)
+	}
+	return pool, nil
 }
 
 // IssueOptions change what is issued.

@@ -234,6 +234,13 @@ func TestPoolOfNamesNoCentreToTheServer(t *testing.T) {
 	if !errors.Is(err, client.ErrCentre) || !strings.Contains(err.Error(), "cgg-nowhere") {
 		t.Errorf("a centre in no pool: %v", err)
 	}
+	// The list is pinned, and may grow.
+	if err := f.Keeper.AddCentre(t.Context(), servertest.Year, 2, f.AddCentre("caw-new")); err != nil {
+		t.Fatal(err)
+	}
+	if pool, err := counsellor.PoolOf(t.Context(), servertest.Year, "caw-new"); err != nil || pool != 2 {
+		t.Errorf("a centre that joined: pool %d (%v)", pool, err)
+	}
 	for _, request := range l.requests("GetCohort") {
 		if asked := request.(*aankomstv1.GetCohortRequest); asked.GetYear() != servertest.Year || len(asked.ProtoReflect().GetUnknown()) > 0 {
 			t.Errorf("asked %v", asked)

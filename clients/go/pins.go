@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 
 	"aankomst/refcode"
@@ -21,6 +23,20 @@ type Pins interface {
 	// SetPin pins a fingerprint. For a year that has another one, it changes nothing and the error wraps
 	// ErrFingerprint: of two first calls that were shown two directories, one must fail.
 	SetPin(year int, fingerprint refcode.Fingerprint) error
+	// CheckPools compares which centre is in which pool of a year's cohort with what was seen before, and
+	// remembers what is new. The error wraps ErrPools, and nothing is remembered, when a centre that was
+	// seen has another pool or is gone.
+	CheckPools(year int, seen map[string]uint32) error
+}
+
+// samePools returns an error wrapping ErrPools unless what was pinned is still so.
+func samePools(pinned, seen map[string]uint32) error {
+	for centre, pool := range pinned {
+		if now, found := seen[centre]; !found || now != pool {
+			return fmt.Errorf("%w: %s was in pool %d", ErrPools, centre, pool)
+		}
+	}
+	return nil
 }
 
 // samePin returns an error wrapping ErrFingerprint for two that differ.
@@ -33,8 +49,9 @@ func samePin(pinned, seen refcode.Fingerprint) error {
 
 // MemoryPins keeps pins as long as the process runs. Its zero value is ready.
 type MemoryPins struct {
-	mu   sync.Mutex
-	pins map[int]refcode.Fingerprint
+	mu    sync.Mutex
+	pins  map[int]refcode.Fingerprint
+	pools map[int]map[string]uint32
 }
 
 // Pin returns the pin of a year.
@@ -59,7 +76,22 @@ func (p *MemoryPins) SetPin(year int, fingerprint refcode.Fingerprint) error {
 	return nil
 }
 
-// FilePins keeps pins in a JSON file: years and the hexadecimal fingerprints of their cohorts. When two
+// CheckPools compares and pins the pools of centres.
+func (p *MemoryPins) CheckPools(year int, seen map[string]uint32) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := samePools(p.pools[year], seen); err != nil {
+		return err
+	}
+	if p.pools == nil {
+		p.pools = map[int]map[string]uint32{}
+	}
+	p.pools[year] = maps.Clone(seen)
+	return nil
+}
+
+// FilePins keeps pins in a JSON file: years and the hexadecimal fingerprints of their cohorts, and under
+// the year, a slash and the centre, the pool that a centre is in. When two
 // processes set their first pins in the same instant, that of one may be lost, and is set again.
 type FilePins struct {
 	// Path is the file; it and its folder are made when the first pin is set.
@@ -108,18 +140,51 @@ func (p *FilePins) SetPin(year int, fingerprint refcode.Fingerprint) error {
 		return samePin(pinned, fingerprint)
 	}
 	pins[strconv.Itoa(year)] = hex.EncodeToString(fingerprint[:])
+	return p.write(pins)
+}
+
+// CheckPools compares and pins the pools of centres.
+func (p *FilePins) CheckPools(year int, seen map[string]uint32) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	pins, err := p.read()
+	if err != nil {
+		return err
+	}
+	prefix := strconv.Itoa(year) + "/"
+	pinned := map[string]uint32{}
+	for key, text := range pins {
+		if centre, ours := strings.CutPrefix(key, prefix); ours {
+			pool, err := strconv.ParseUint(text, 10, 32)
+			if err != nil {
+				return fmt.Errorf("%s: the pool of %s is no number; compare it with the administrator and mend the file", p.Path, key)
+			}
+			pinned[centre] = uint32(pool)
+		}
+	}
+	if err := samePools(pinned, seen); err != nil || len(pinned) == len(seen) {
+		return err
+	}
+	for centre, pool := range seen {
+		pins[prefix+centre] = strconv.FormatUint(uint64(pool), 10)
+	}
+	return p.write(pins)
+}
+
+// write writes all pins anew. The lock must be held.
+func (p *FilePins) write(pins map[string]string) error {
 	content, err := json.MarshalIndent(pins, "", "  ")
 	if err != nil {
 		return fmt.Errorf("writing pins: %w", err)
 	}
-	if err := p.write(append(content, '\n')); err != nil {
+	if err := p.replace(append(content, '\n')); err != nil {
 		return fmt.Errorf("writing pins: %w", err)
 	}
 	return nil
 }
 
-// write writes the file, readable by its owner alone; it is there whole or not at all, also after a crash.
-func (p *FilePins) write(content []byte) error {
+// replace writes the file, readable by its owner alone; it is there whole or not at all, also after a crash.
+func (p *FilePins) replace(content []byte) error {
 	folder := filepath.Dir(p.Path)
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return err

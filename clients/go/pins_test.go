@@ -138,3 +138,39 @@ func TestPinsAreSafeForConcurrentUse(t *testing.T) {
 		}
 	}
 }
+
+// A server that shows one caller a list of its own could tell that caller's code by its pool. So the list may
+// grow, as centres join during a year, and change in no other way.
+func TestPoolsOnlyGrow(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "pins.json")
+	memory := new(client.MemoryPins)
+	for name, pins := range map[string]struct{ first, later client.Pins }{
+		"file":   {&client.FilePins{Path: path}, &client.FilePins{Path: path}},
+		"memory": {memory, memory},
+	} {
+		for i, step := range []struct {
+			seen map[string]uint32
+			ok   bool
+		}{
+			{map[string]uint32{"a": 1, "b": 1, "c": 2}, true},
+			{map[string]uint32{"a": 1, "b": 1, "c": 2}, true},
+			{map[string]uint32{"a": 1, "b": 2, "c": 2}, false},
+			{map[string]uint32{"a": 1, "c": 2}, false},
+			{map[string]uint32{"a": 1, "b": 1, "c": 2, "d": 2}, true},
+			// What came with a refused list was not taken over; what came with an accepted one was.
+			{map[string]uint32{"a": 1, "b": 1, "c": 2}, false},
+		} {
+			use := pins.first
+			if i > 0 {
+				use = pins.later
+			}
+			if err := use.CheckPools(2026, step.seen); step.ok != (err == nil) || err != nil && !errors.Is(err, client.ErrPools) {
+				t.Errorf("%s, step %d: %v", name, i, err)
+			}
+		}
+		if err := pins.later.CheckPools(2027, map[string]uint32{"a": 2}); err != nil {
+			t.Errorf("%s: another year: %v", name, err)
+		}
+	}
+}

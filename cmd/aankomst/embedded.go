@@ -221,5 +221,5 @@ func (c restoreCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return fmt.Errorf("nothing was restored: %w", err)
 	}
-	return a.print(map[string]string{"restored": c.File}, "%s is the store now. Start the server; then publish again what was published since.", c.File)
+	return a.print(map[string]string{"restored": c.File}, "%s is the store now. Start the server; then publish again what was published since the backup; the final release of a cohort closed since is lost with it.", c.File)
 }

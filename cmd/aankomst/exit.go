@@ -41,7 +41,7 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.Is(err, errRefused), errors.Is(err, cohort.ErrTooSoon), errors.Is(err, store.ErrExists),
 		errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrConflict), errors.Is(err, client.ErrFingerprint),
-		errors.Is(err, client.ErrCentre), errors.Is(err, refcode.ErrPool), errors.Is(err, refcode.ErrProof):
+		errors.Is(err, client.ErrCentre), errors.Is(err, client.ErrPools), errors.Is(err, refcode.ErrPool), errors.Is(err, refcode.ErrProof):
 		return exitRefused
 	case errors.Is(err, store.ErrUnavailable):
 		return exitLater
@@ -83,7 +83,7 @@ func sentence(err error) string {
 	case s.Code() == codes.Canceled:
 		return "interrupted; to do it again is safe, but for what is recorded without code"
 	case noAnswer && (s.Code() == codes.Unavailable || s.Code() == codes.DeadlineExceeded):
-		return "the server cannot be reached: is it running, and at this address? Nothing is lost; try again, or refer without code and record it later"
+		return "the server cannot be reached: is it running, and at this address? Issuing, confirming, undoing and voiding may be repeated; during a call, refer without code and record it when the server is back"
 	default:
 		return strings.Replace(err.Error(), answer.Error(), s.Message(), 1)
 	}

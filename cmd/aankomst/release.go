@@ -175,7 +175,7 @@ func (c releaseExportCmd) Run(ctx context.Context, a *app) error {
 		return c.write(a, func(w io.Writer) error {
 			for _, r := range releases {
 				if c.Format == "csv" {
-					return release.WriteCSV(w, store.Release{Document: r.GetDocument(), Digest: [32]byte(r.GetDigest())})
+					return release.WriteCSV(w, store.Release{Document: r.GetDocument(), Digest: sha256.Sum256(r.GetDocument())})
 				}
 				if _, err := fmt.Fprintf(w, "%s\n", r.GetDocument()); err != nil {
 					return err

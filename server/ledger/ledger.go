@@ -243,7 +243,7 @@ func (l *Ledger) run() {
 
 // flush records a batch in random order and answers its callers.
 func (l *Ledger) flush(batch []*call) {
-	rand.Shuffle(len(batch), func(i, j int) { batch[i], batch[j] = batch[j], batch[i] })
+	batch = shuffled(batch)
 	entries := make([]store.Entry, len(batch))
 	for i, c := range batch {
 		entries[i] = c.entry
@@ -259,4 +259,21 @@ func (l *Ledger) flush(batch []*call) {
 		}
 		c.reply <- reply{outcome: outcomes[i]}
 	}
+}
+
+// shuffled returns a batch in random order, but for entries of the same code: those stay as they were
+// handed in, so that an arrival that was interrupted and then taken back is taken back.
+func shuffled(batch []*call) []*call {
+	waiting := map[store.Nullifier][]*call{}
+	for _, c := range batch {
+		waiting[c.entry.Nullifier] = append(waiting[c.entry.Nullifier], c)
+	}
+	mixed := make([]*call, len(batch))
+	for i, from := range rand.Perm(len(batch)) {
+		mixed[i] = batch[from]
+		if code := mixed[i].entry.Nullifier; code != (store.Nullifier{}) {
+			mixed[i], waiting[code] = waiting[code][0], waiting[code][1:]
+		}
+	}
+	return mixed
 }

@@ -97,6 +97,33 @@ func TestTheOrderOfABatchIsRandom(t *testing.T) {
 	})
 }
 
+// An arrival that was interrupted and then taken back must not be counted because the undo overtook it.
+func TestEntriesOfACodeKeepTheirOrder(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T, l *Ledger, s *tally) {
+		for range 100 {
+			open := s.shut()
+			answers := []<-chan answer{record(t.Context(), l, entry(99))}
+			for i := range 6 {
+				e := entry(uint32(i))
+				e.Nullifier[0] = byte(1 + i%2)
+				answers = append(answers, record(t.Context(), l, e))
+			}
+			open()
+			for _, a := range answers {
+				done(t, a)
+			}
+			last := map[store.Nullifier]uint32{}
+			for _, e := range s.batches[len(s.batches)-1] {
+				if before, seen := last[e.Nullifier]; seen && e.Pool < before {
+					t.Fatalf("entry %d of a code came before entry %d", before, e.Pool)
+				}
+				last[e.Nullifier] = e.Pool
+			}
+		}
+	})
+}
+
 func TestACallerThatGoesAwayIsRecordedOnce(t *testing.T) {
 	t.Parallel()
 	for name, behind := range map[string]int{"in the transaction under way": 0, "in the queue": 1} {

@@ -197,6 +197,13 @@ func (f *Fixture) addCentres() {
 	}
 }
 
+// AddCentre adds a centre that is in no pool, and returns its id.
+func (f *Fixture) AddCentre(id string) string {
+	f.t.Helper()
+	f.must(f.Store.CreateCentre(context.Background(), store.Centre{ID: id, Name: "Centre " + id, Type: store.TypeOther}))
+	return id
+}
+
 // OpenCohort opens the cohort of a year with the two pools, unless it exists. A zero layout is short.
 func (f *Fixture) OpenCohort(year int, layout refcode.Layout) {
 	f.t.Helper()

@@ -69,6 +69,10 @@ type Tally interface {
 	// through a release. ErrNotFound when there is no such cohort.
 	Counts(ctx context.Context, year int) (Counts, error)
 
+	// Settle drops what the store's own log still keeps of the order and time of the latest
+	// transactions, where the backend can. It is called every quarter of an hour, by the clock.
+	Settle(ctx context.Context) error
+
 	// Rewrite lays the spent codes of every cohort down anew so that neither the place of a row nor
 	// any hidden column tells the order of arrival. Concurrent calls are safe.
 	Rewrite(ctx context.Context) error

@@ -54,12 +54,12 @@ type Outcome uint8
 const (
 	// Done says that it was recorded.
 	Done Outcome = iota + 1
-	// DoneBefore is given for Arrive of a code that has arrived, Void of one that is voided, or Undo of one that
-	// has not arrived (a voided one included). Nothing was changed.
+	// DoneBefore is given for Arrive of a code that has arrived, Void of one that is voided, or Undo of
+	// one that is not spent. Nothing was changed.
 	DoneBefore
 	// Arrived is given for Void or VoidReplacement of a code that has arrived. Nothing was changed.
 	Arrived
-	// Voided is given for Arrive of a code that is voided. Nothing was changed.
+	// Voided is given for Arrive or Undo of a code that is voided. Nothing was changed.
 	Voided
 	// NotOpen says that the cohort is not in StageOpen, or there is no such cohort or pool. Nothing was changed.
 	NotOpen

@@ -33,7 +33,9 @@ type ArrivalServiceClient interface {
 	// Spends a code and counts one arrived. The answer is the same for a code confirmed now or before,
 	// so a retry is always safe.
 	ConfirmArrival(ctx context.Context, in *ConfirmArrivalRequest, opts ...grpc.CallOption) (*ConfirmArrivalResponse, error)
-	// Takes a mistaken confirmation back. The answer is the same whether or not there was one.
+	// Takes a mistaken confirmation back. The answer is the same whether or not there was one. A code that
+	// ConfirmArrival would not accept is not accepted here either, or the two would tell a voided code from
+	// an unknown one.
 	UndoArrival(ctx context.Context, in *UndoArrivalRequest, opts ...grpc.CallOption) (*UndoArrivalResponse, error)
 	// Counts one person who says that the helpline sent them and has no code. Counted apart, never in
 	// the rate.
@@ -87,7 +89,9 @@ type ArrivalServiceServer interface {
 	// Spends a code and counts one arrived. The answer is the same for a code confirmed now or before,
 	// so a retry is always safe.
 	ConfirmArrival(context.Context, *ConfirmArrivalRequest) (*ConfirmArrivalResponse, error)
-	// Takes a mistaken confirmation back. The answer is the same whether or not there was one.
+	// Takes a mistaken confirmation back. The answer is the same whether or not there was one. A code that
+	// ConfirmArrival would not accept is not accepted here either, or the two would tell a voided code from
+	// an unknown one.
 	UndoArrival(context.Context, *UndoArrivalRequest) (*UndoArrivalResponse, error)
 	// Counts one person who says that the helpline sent them and has no code. Counted apart, never in
 	// the rate.

@@ -347,7 +347,7 @@ func (*WaitBand) Descriptor() ([]byte, []int) {
 	return file_aankomst_v1_directory_proto_rawDescGZIP(), []int{0}
 }
 
-// Centre is a treatment centre. Everything in it is public.
+// Centre is a treatment centre. Nothing in it is secret.
 type Centre struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 1 to 40 of a-z, 0-9 and hyphen; never changed or reused.
@@ -1671,7 +1671,7 @@ const file_aankomst_v1_directory_proto_rawDesc = "" +
 	"\x13CloseCohortResponse\x12+\n" +
 	"\x06cohort\x18\x01 \x01(\v2\x13.aankomst.v1.CohortR\x06cohort\x12\x1a\n" +
 	"\bdestroys\x18\x02 \x03(\tR\bdestroys\x12\x1b\n" +
-	"\twaits_for\x18\x03 \x03(\tR\bwaitsFor2\xb8\a\n" +
+	"\twaits_for\x18\x03 \x03(\tR\bwaitsFor2\xb6\a\n" +
 	"\x10DirectoryService\x12\\\n" +
 	"\vListCentres\x12\x1f.aankomst.v1.ListCentresRequest\x1a .aankomst.v1.ListCentresResponse\"\n" +
 	"\x8a\xb5\x18\x06\n" +
@@ -1684,10 +1684,9 @@ const file_aankomst_v1_directory_proto_rawDesc = "" +
 	"\fUpdateCentre\x12 .aankomst.v1.UpdateCentreRequest\x1a\x13.aankomst.v1.Centre\"\t\x8a\xb5\x18\x05\n" +
 	"\x01\x04\x18\x01\x12R\n" +
 	"\rArchiveCentre\x12!.aankomst.v1.ArchiveCentreRequest\x1a\x13.aankomst.v1.Centre\"\t\x8a\xb5\x18\x05\n" +
-	"\x01\x04\x18\x01\x12O\n" +
-	"\vSetCapacity\x12\x1f.aankomst.v1.SetCapacityRequest\x1a\x13.aankomst.v1.Centre\"\n" +
-	"\x8a\xb5\x18\x06\n" +
-	"\x02\x02\x04\x18\x01\x12X\n" +
+	"\x01\x04\x18\x01\x12M\n" +
+	"\vSetCapacity\x12\x1f.aankomst.v1.SetCapacityRequest\x1a\x13.aankomst.v1.Centre\"\b\x8a\xb5\x18\x04\n" +
+	"\x02\x02\x04\x12X\n" +
 	"\vListCohorts\x12\x1f.aankomst.v1.ListCohortsRequest\x1a .aankomst.v1.ListCohortsResponse\"\x06\x8a\xb5\x18\x02\x10\x01\x12G\n" +
 	"\tGetCohort\x12\x1d.aankomst.v1.GetCohortRequest\x1a\x13.aankomst.v1.Cohort\"\x06\x8a\xb5\x18\x02\x10\x01\x12X\n" +
 	"\n" +

@@ -144,7 +144,7 @@ func (b *book) spend(e store.Entry) (store.Outcome, error) {
 	case e.Kind == store.Arrive && was == unspent:
 		b.spent(code, spentByArrival)
 		b.arrivals(e, 1)
-	case e.Kind == store.Arrive && was == spentByVoid:
+	case (e.Kind == store.Arrive || e.Kind == store.Undo) && was == spentByVoid:
 		return store.Voided, nil
 	case e.Kind == store.Void && was == unspent:
 		b.spent(code, spentByVoid)

@@ -67,7 +67,11 @@ func (m *model) record(e store.Entry) store.Outcome {
 			pool.ReplacementsVoided++
 		}
 	case store.Undo:
-		if spent != store.Arrive {
+		switch spent {
+		case store.Void:
+			return store.Voided
+		case store.Arrive:
+		default:
 			return store.DoneBefore
 		}
 		delete(m.spent, e.Nullifier)
