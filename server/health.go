@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 
 	"aankomst/server/cohort"
+	"aankomst/server/store"
 )
 
 // readyFor is how long an answer about readiness holds, so that asking costs no write each time.
@@ -38,6 +39,10 @@ func (s *Server) readiness(ctx context.Context) readiness {
 	defer cancel()
 	state := readiness{Ready: true}
 	cohorts, err := s.deps.Store.ListCohorts(ctx)
+	var centres []store.Centre
+	if err == nil {
+		centres, err = s.deps.Store.ListCentres(ctx)
+	}
 	if err == nil {
 		err = s.deps.Store.Ping(ctx)
 	}
@@ -53,6 +58,9 @@ func (s *Server) readiness(ctx context.Context) readiness {
 		if !slices.Contains(held, c.Year) {
 			state.Ready = false
 			state.Causes = append(state.Causes, "a cohort's key is not held")
+		}
+		if err == nil {
+			state.Warnings = append(state.Warnings, cohort.ThinPools(c, centres)...)
 		}
 		if s.deps.Keeper.Folder.HasEscrow(c.Year) {
 			state.Warnings = append(state.Warnings, "an escrow copy still lies in the key folder: move it to where only its recipients have it")

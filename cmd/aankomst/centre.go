@@ -106,6 +106,6 @@ func (c centreArchiveCmd) Run(ctx context.Context, a *app) error {
 		if err != nil {
 			return fmt.Errorf("the centre %s: %w", c.ID, err)
 		}
-		return a.print(map[string]string{"archived": c.ID}, "The centre %s is archived.", c.ID)
+		return a.print(map[string]string{"archived": c.ID}, "The centre %s is archived. It stays in the pools it is in, but cannot confirm: refer nobody to it.", c.ID)
 	})
 }

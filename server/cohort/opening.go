@@ -226,6 +226,29 @@ func validName(name string) bool {
 	return name != ""
 }
 
+// ThinPools says in words which pools of a cohort have too few centres in use for their codes to hide each
+// other, as centres were archived since it was opened.
+func ThinPools(cohort store.Cohort, centres []store.Centre) []string {
+	active := map[string]bool{}
+	for _, centre := range centres {
+		active[centre.ID] = !centre.Archived
+	}
+	var warnings []string
+	for _, pool := range cohort.Pools {
+		left := 0
+		for _, id := range pool.Centres {
+			if active[id] {
+				left++
+			}
+		}
+		if left < MinCentres {
+			warnings = append(warnings, fmt.Sprintf("pool %d of %d has fewer than %d centres in use, so its codes hide each other badly: add a centre to it",
+				pool.Number, cohort.Year, MinCentres))
+		}
+	}
+	return warnings
+}
+
 // OpenWarning says in words that the next cohort has yet to be opened, from 1 December on, or that the
 // running year has none; it is empty when all is well.
 func OpenWarning(cohorts []store.Cohort, now time.Time) string {

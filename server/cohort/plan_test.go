@@ -216,3 +216,24 @@ func TestTheWarningToOpenACohort(t *testing.T) {
 		}
 	}
 }
+
+// Pools are checked when a cohort opens; archiving a centre later can still leave too few to hide behind.
+func TestThinPools(t *testing.T) {
+	t.Parallel()
+	cohort := store.Cohort{Year: 2026, Pools: []store.Pool{
+		{Number: 1, Centres: []string{"a", "b", "c"}}, {Number: 2, Centres: []string{"d", "e", "f", "g"}},
+	}}
+	for archived, pools := range map[string]int{"": 0, "a": 1, "d": 0, "de": 1, "ade": 2} {
+		var centres []store.Centre
+		for _, id := range "abcdefg" {
+			centres = append(centres, store.Centre{ID: string(id), Archived: strings.ContainsRune(archived, id)})
+		}
+		if got := ThinPools(cohort, centres); len(got) != pools {
+			t.Errorf("without %q: %q", archived, got)
+		}
+	}
+	// A centre that is not known counts for nothing.
+	if got := ThinPools(cohort, nil); len(got) != 2 || !strings.Contains(got[0], "pool 1 of 2026") {
+		t.Errorf("without any: %q", got)
+	}
+}
