@@ -57,7 +57,7 @@ var (
 	}
 	errUnavailable = &problem{
 		code: codes.Unavailable, reason: "STORE_UNAVAILABLE", retryAfter: 2 * time.Second,
-		message: "the server cannot reach or write its store now; issuing, confirming, undoing and voiding may be repeated in a moment; what was recorded without code may have been counted",
+		message: "the server cannot reach or write its store now; try again in a moment: issuing, confirming, undoing and voiding may be repeated, what was recorded without code may have been counted",
 	}
 	errMalformed = &problem{
 		code: codes.InvalidArgument, reason: "MALFORMED_REQUEST",

@@ -39,7 +39,14 @@ type LimitError struct{ RetryAfter time.Duration }
 
 // Error says what to do next. It rounds up: a second too early would be too early.
 func (e *LimitError) Error() string {
-	return fmt.Sprintf("too many wrong codes; try again in %s", (e.RetryAfter + time.Second - 1).Truncate(time.Second))
+	unit, name := time.Hour, "hours"
+	switch {
+	case e.RetryAfter < 2*time.Minute:
+		unit, name = time.Second, "seconds"
+	case e.RetryAfter < 2*time.Hour:
+		unit, name = time.Minute, "minutes"
+	}
+	return fmt.Sprintf("too many wrong codes; try again in %d %s", (e.RetryAfter+unit-1)/unit, name)
 }
 
 // Guesses limits the wrong codes of each centre. The counts lie in the store and outlive a restart,

@@ -225,11 +225,13 @@ func TestLimitsThatAreTooWide(t *testing.T) {
 func TestTheMessageRoundsUp(t *testing.T) {
 	t.Parallel()
 	for after, want := range map[time.Duration]string{
-		time.Nanosecond:               "1s",
-		time.Second:                   "1s",
-		time.Second + time.Nanosecond: "2s",
-		time.Minute:                   "1m0s",
-		11*time.Hour + time.Second/2:  "11h0m1s",
+		time.Nanosecond:               "1 seconds",
+		time.Second:                   "1 seconds",
+		time.Second + time.Nanosecond: "2 seconds",
+		time.Minute:                   "60 seconds",
+		2 * time.Minute:               "2 minutes",
+		119*time.Minute + time.Second: "120 minutes",
+		11*time.Hour + time.Second/2:  "12 hours",
 	} {
 		if got := (&LimitError{RetryAfter: after}).Error(); got != "too many wrong codes; try again in "+want {
 			t.Errorf("%s: %q", after, got)
