@@ -138,12 +138,30 @@ func yearOrThis(year int) int {
 func (c issueCmd) pool(ctx context.Context, api *client.Client, year int) (uint32, error) {
 	switch {
 	case c.Centre != "":
+		if err := c.inUse(ctx, api); err != nil {
+			return 0, err
+		}
 		return api.PoolOf(ctx, year, c.Centre)
 	case c.Pool != nil:
 		return *c.Pool, nil
 	default:
 		return 0, fmt.Errorf("%w: say --centre or --pool", errUsage)
 	}
+}
+
+// inUse refuses a centre that is archived: it stays in its pool, but its desk can confirm nothing. The whole
+// list is loaded, so that the server does not learn which centre was meant.
+func (c issueCmd) inUse(ctx context.Context, api *client.Client) error {
+	list, err := api.Directory.ListCentres(api.Authorized(ctx), &aankomstv1.ListCentresRequest{ShowArchived: true})
+	if err != nil {
+		return err
+	}
+	for _, centre := range list.GetCentres() {
+		if centre.GetId() == c.Centre && centre.GetArchived() {
+			return fmt.Errorf("%w: the centre %s is archived; refer to another", errRefused, c.Centre)
+		}
+	}
+	return nil
 }
 
 // readCode reads a code from standard input. What may have been meant is said here, on the client's
