@@ -30,7 +30,7 @@ func (p *party) issueElement(element []byte) error {
 // counts again, and nothing twice.
 func TestFaultStoreLocked(t *testing.T) {
 	t.Parallel()
-	f := servertest.Start(t, servertest.Options{})
+	f, _ := startTidied(t, servertest.Options{})
 	p := newParty(t, f)
 	arrives, hangsUp := p.issue(1, false).Code, p.issue(1, false).Code
 	blinding, err := refcode.Blind(p.directory, 1)

@@ -20,7 +20,7 @@ const (
 func (s *Server) jobs(ctx context.Context) {
 	ticker := time.NewTicker(syncEvery)
 	defer ticker.Stop()
-	var beaten, frozen, settled time.Time
+	var beaten, frozen, settled, tried time.Time
 	// A server that is stopped every night rewrites when it starts.
 	rewritten := ""
 	for {
@@ -49,7 +49,9 @@ func (s *Server) jobs(ctx context.Context) {
 			}
 		}
 		day, night := calendar.Day(now), now.In(calendar.Brussels).Hour() >= rewriteHour
-		if day != rewritten && (night || rewritten == "") {
+		again := now.Sub(tried) >= time.Minute || now.Before(tried)
+		if again && day != rewritten && (night || rewritten == "") {
+			tried = now
 			if s.job(ctx, "rewriting the spent codes", s.deps.Store.Rewrite(ctx)) {
 				rewritten = day
 			}
