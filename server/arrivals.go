@@ -126,7 +126,7 @@ func (a *arrivals) RecordArrivalWithoutCode(ctx context.Context, request *aankom
 		return nil, err
 	}
 	year := int(request.GetCohort())
-	if err := requireState(ctx, a.store, year, a.clock(), cohort.Open, cohort.Maturing); err != nil {
+	if _, err := cohortIn(ctx, a.store, year, a.clock(), cohort.Open, cohort.Maturing); err != nil {
 		return nil, err
 	}
 	outcome, err := a.ledger.Record(ctx, store.Entry{Kind: store.ArriveWithoutCode, Year: year})

@@ -2,12 +2,8 @@ package server
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"slices"
 	"time"
-
-	"google.golang.org/grpc/codes"
 
 	aankomstv1 "aankomst/proto/aankomst/v1"
 	"aankomst/refcode"
@@ -36,7 +32,7 @@ func (r *referrals) IssueReferral(ctx context.Context, request *aankomstv1.Issue
 	if practice {
 		states = []cohort.State{cohort.Ahead, cohort.Open, cohort.Maturing}
 	}
-	if err := requireState(ctx, r.store, year, r.clock(), states...); err != nil {
+	if _, err := cohortIn(ctx, r.store, year, r.clock(), states...); err != nil {
 		return nil, err
 	}
 	evaluated, proof, err := r.ring.Evaluate(year, pool, element)
@@ -100,8 +96,12 @@ func (r *referrals) RecordReferralWithoutCode(ctx context.Context, request *aank
 	if pool == refcode.PracticePool {
 		return nil, invalid("pool", "name the pool; the practice pool counts nothing")
 	}
-	if err := requirePool(ctx, r.store, year, pool, r.clock(), cohort.Open, cohort.Maturing); err != nil {
+	found, err := cohortIn(ctx, r.store, year, r.clock(), cohort.Open, cohort.Maturing)
+	if err != nil {
 		return nil, err
+	}
+	if !cohort.DirectoryOf(found).HasPool(pool) {
+		return nil, fmt.Errorf("%w: %d", cohort.ErrNoPool, pool)
 	}
 	outcome, err := r.ledger.Record(ctx, store.Entry{Kind: store.ReferWithoutCode, Year: year, Pool: pool})
 	if err != nil {
@@ -111,59 +111,4 @@ func (r *referrals) RecordReferralWithoutCode(ctx context.Context, request *aank
 		return nil, notInState(year, cohort.Closing)
 	}
 	return &aankomstv1.RecordReferralWithoutCodeResponse{}, nil
-}
-
-// requireState refuses a cohort that does not exist or is in none of the states.
-func requireState(ctx context.Context, cohorts store.Cohorts, year int, now time.Time, states ...cohort.State) error {
-	_, err := cohortIn(ctx, cohorts, year, now, states...)
-	return err
-}
-
-// requirePool is requireState, and refuses a pool that the cohort does not have.
-func requirePool(ctx context.Context, cohorts store.Cohorts, year int, pool uint32, now time.Time, states ...cohort.State) error {
-	found, err := cohortIn(ctx, cohorts, year, now, states...)
-	if err != nil {
-		return err
-	}
-	if !cohort.DirectoryOf(found).HasPool(pool) {
-		return fmt.Errorf("%w: %d", cohort.ErrNoPool, pool)
-	}
-	return nil
-}
-
-func cohortIn(ctx context.Context, cohorts store.Cohorts, year int, now time.Time, states ...cohort.State) (store.Cohort, error) {
-	found, err := findCohort(ctx, cohorts, "cohort", year)
-	if err != nil {
-		return store.Cohort{}, err
-	}
-	if state := cohort.StateAt(found, now); !slices.Contains(states, state) {
-		return store.Cohort{}, notInState(year, state)
-	}
-	return found, nil
-}
-
-// findCohort returns the cohort that a field of the request names.
-func findCohort(ctx context.Context, cohorts store.Cohorts, field string, year int) (store.Cohort, error) {
-	found, err := cohorts.GetCohort(ctx, year)
-	if errors.Is(err, store.ErrNotFound) {
-		return store.Cohort{}, &problem{
-			code: codes.NotFound, reason: "COHORT_NOT_FOUND", field: field,
-			message: "there is no cohort of that year; list the cohorts, or ask the administrator to open it",
-		}
-	}
-	return found, err
-}
-
-// notInState says what a cohort's state does not allow.
-func notInState(year int, state cohort.State) *problem {
-	p := &problem{code: codes.FailedPrecondition, field: "cohort"}
-	switch state {
-	case cohort.Ahead:
-		p.reason, p.message = "COHORT_AHEAD", fmt.Sprintf("the year %d has not begun; until then only practice codes are issued", year)
-	case cohort.Maturing:
-		p.reason, p.message = "COHORT_MATURING", fmt.Sprintf("the year %d is over: its codes are confirmed but none is issued; use the cohort of this year", year)
-	default:
-		p.reason, p.message = "COHORT_CLOSED", fmt.Sprintf("the cohort of %d is closed: nothing is issued or recorded in it any more", year)
-	}
-	return p
 }

@@ -25,7 +25,7 @@ func main() {
 	os.Exit(exitCode(err))
 }
 
-// app is the command line. Its flags are the settings: docs/configuration.md is made of them.
+// app is the command line. Its flags are the settings, and their help is where they are explained.
 type app struct {
 	Settings
 
