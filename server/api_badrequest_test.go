@@ -86,15 +86,20 @@ func TestAPIBadIssues(t *testing.T) {
 				badRequest{"arrival: " + state.reason, func() string { return l.intake() }, arrive, codes.FailedPrecondition, state.reason, "cohort"})
 		}
 	}
-	for _, year := range []uint32{closingYear, closedYear} {
-		requests = append(requests, issue("practice of a closed cohort", year, 0, good, codes.FailedPrecondition, "COHORT_CLOSED", "cohort"))
-	}
 	requests = append(requests,
 		badRequest{"a referral to practise", l.counsellor, &aankomstv1.RecordReferralWithoutCodeRequest{Cohort: openYear}, codes.InvalidArgument, "FIELD_INVALID", "pool"},
 		badRequest{"a referral to an unknown pool", l.counsellor, &aankomstv1.RecordReferralWithoutCodeRequest{Cohort: openYear, Pool: 9}, codes.NotFound, "POOL_NOT_FOUND", "pool"},
 		badRequest{"a referral in no cohort", l.counsellor, &aankomstv1.RecordReferralWithoutCodeRequest{Pool: 1}, codes.NotFound, "COHORT_NOT_FOUND", "cohort"},
 		badRequest{"an arrival in no cohort", func() string { return l.intake() }, new(aankomstv1.RecordArrivalWithoutCodeRequest), codes.NotFound, "COHORT_NOT_FOUND", "cohort"})
 	l.refuses(t, requests)
+
+	// That another process has begun to close a cohort is known, for practice codes, when the keys are next
+	// brought in line with the store.
+	must(t, l.Keeper.Sync(t.Context(), false))
+	l.refuses(t, []badRequest{
+		issue("practice of a closing cohort", closingYear, 0, good, codes.FailedPrecondition, "COHORT_CLOSED", "cohort"),
+		issue("practice of a closed cohort", closedYear, 0, good, codes.FailedPrecondition, "COHORT_CLOSED", "cohort"),
+	})
 
 	// Practice codes are issued whenever people learn: before the year, during it and after it.
 	for _, year := range []uint32{aheadYear, openYear, maturingYear} {

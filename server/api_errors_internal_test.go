@@ -25,6 +25,7 @@ import (
 	"aankomst/refcode"
 	"aankomst/server/access"
 	"aankomst/server/cohort"
+	"aankomst/server/gather"
 	"aankomst/server/ledger"
 	"aankomst/server/release"
 	"aankomst/server/store"
@@ -65,6 +66,8 @@ var mapping = map[string]mapped{
 	"cohort.ErrKeyMismatch": {cohort.ErrKeyMismatch, codes.Unavailable, "KEY_UNAVAILABLE", true},
 	"cohort.ErrKeyFolder":   {cohort.ErrKeyFolder, codes.Unavailable, "KEY_UNAVAILABLE", true},
 
+	"gather.ErrStopped": {gather.ErrStopped, codes.Unavailable, "STORE_UNAVAILABLE", true},
+	"gather.ErrBusy":    {gather.ErrBusy, codes.Unavailable, "STORE_UNAVAILABLE", true},
 	"ledger.ErrStopped": {ledger.ErrStopped, codes.Unavailable, "STORE_UNAVAILABLE", true},
 	"ledger.ErrBusy":    {ledger.ErrBusy, codes.Unavailable, "STORE_UNAVAILABLE", true},
 
@@ -76,6 +79,7 @@ var mapping = map[string]mapped{
 	"store.ErrNotFound":    {store.ErrNotFound, codes.NotFound, "NOT_FOUND", false},
 	"store.ErrExists":      {store.ErrExists, codes.AlreadyExists, "ALREADY_EXISTS", false},
 	"store.ErrConflict":    {store.ErrConflict, codes.Aborted, "CHANGED_MEANWHILE", false},
+	"store.ErrUncertain":   {store.ErrUncertain, codes.Unavailable, "STORE_UNAVAILABLE", true},
 	"store.ErrUnavailable": {store.ErrUnavailable, codes.Unavailable, "STORE_UNAVAILABLE", true},
 	"store.ErrSchema":      internal(store.ErrSchema),
 }
@@ -103,7 +107,7 @@ const marker = "a-cause-that-stays-here"
 func TestAPIErrorTableIsComplete(t *testing.T) {
 	t.Parallel()
 	declared := map[string]bool{}
-	for _, folder := range []string{"../refcode", "access", "cohort", "ledger", "release", "store", "calendar"} {
+	for _, folder := range []string{"../refcode", "access", "cohort", "gather", "ledger", "release", "store", "calendar"} {
 		eachFile(t, folder, func(file *ast.File) {
 			for _, name := range exportedErrors(file) {
 				declared[filepath.Base(folder)+"."+name] = true

@@ -104,6 +104,8 @@ func emptyServer(t *testing.T) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	served.door = access.NewDoor(s, clock)
+	t.Cleanup(served.door.Close)
 	return served
 }
 

@@ -2,9 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
-	"slices"
-	"time"
 
 	"google.golang.org/grpc/codes"
 
@@ -19,11 +16,10 @@ import (
 // arrivals confirms, with the code alone.
 type arrivals struct {
 	aankomstv1.UnimplementedArrivalServiceServer
-	store   store.Store
+	cohorts cohorts
 	ring    *cohort.Keyring
 	ledger  *ledger.Ledger
 	guesses *access.Guesses
-	clock   func() time.Time
 }
 
 // ConfirmArrival gives one answer for a code confirmed now or before, and one refusal for a code that
@@ -55,12 +51,12 @@ func (a *arrivals) spend(ctx context.Context, text string, band aankomstv1.WaitB
 	if err != nil {
 		return 0, err
 	}
-	centre, err := activeCentre(ctx, a.store)
+	caller, err := atCentre(ctx)
 	if err != nil {
 		return 0, err
 	}
 	accepted := false
-	err = a.guesses.Attempt(ctx, centre, func() (wrong bool, err error) {
+	err = a.guesses.Attempt(ctx, caller.Centre, caller.Wrong, func() (wrong bool, err error) {
 		found := a.ring.Recognise(code)
 		if !found.Genuine {
 			return true, nil
@@ -69,11 +65,10 @@ func (a *arrivals) spend(ctx context.Context, text string, band aankomstv1.WaitB
 			accepted, outcome = true, aankomstv1.ConfirmArrivalResponse_PRACTICE
 			return false, nil
 		}
-		entry := store.Entry{Kind: kind, Year: found.Year, Pool: found.Pool, Nullifier: found.Nullifier, WaitBand: wait}
-		if entry.Elsewhere, err = a.elsewhere(ctx, centre, found); err != nil {
-			return false, err
-		}
-		recorded, err := a.ledger.Record(ctx, entry)
+		recorded, err := a.ledger.Record(ctx, store.Entry{
+			Kind: kind, Year: found.Year, Pool: found.Pool, Nullifier: found.Nullifier,
+			Elsewhere: !caller.IsIn(found.Year, found.Pool), WaitBand: wait,
+		})
 		if err != nil {
 			return false, err
 		}
@@ -90,43 +85,25 @@ func (a *arrivals) spend(ctx context.Context, text string, band aankomstv1.WaitB
 	return outcome, nil
 }
 
-// activeCentre returns the caller's centre, which must be in use.
-func activeCentre(ctx context.Context, centres store.Centres) (string, error) {
-	id := principal(ctx).Centre
-	centre, err := centres.GetCentre(ctx, id)
-	if err != nil && !errors.Is(err, store.ErrNotFound) {
-		return "", err
-	}
-	if err != nil || centre.Archived {
-		return "", &problem{
+// atCentre returns the caller, whose centre must be in use.
+func atCentre(ctx context.Context) (access.Principal, error) {
+	caller := principal(ctx)
+	if caller.Centre == "" || caller.Archived {
+		return access.Principal{}, &problem{
 			code: codes.PermissionDenied, reason: "CENTRE_ARCHIVED",
 			message: "this centre is archived and cannot confirm; ask the administrator",
 		}
 	}
-	return id, nil
-}
-
-// elsewhere reports whether a centre is outside the pool of a code.
-func (a *arrivals) elsewhere(ctx context.Context, centre string, found cohort.Recognition) (bool, error) {
-	of, err := a.store.GetCohort(ctx, found.Year)
-	if err != nil {
-		return false, err
-	}
-	for _, pool := range of.Pools {
-		if pool.Number == found.Pool {
-			return !slices.Contains(pool.Centres, centre), nil
-		}
-	}
-	return true, nil
+	return caller, nil
 }
 
 // RecordArrivalWithoutCode counts apart, never in the rate.
 func (a *arrivals) RecordArrivalWithoutCode(ctx context.Context, request *aankomstv1.RecordArrivalWithoutCodeRequest) (*aankomstv1.RecordArrivalWithoutCodeResponse, error) {
-	if _, err := activeCentre(ctx, a.store); err != nil {
+	if _, err := atCentre(ctx); err != nil {
 		return nil, err
 	}
 	year := int(request.GetCohort())
-	if _, err := cohortIn(ctx, a.store, year, a.clock(), cohort.Open, cohort.Maturing); err != nil {
+	if _, err := a.cohorts.in(ctx, year, cohort.Open, cohort.Maturing); err != nil {
 		return nil, err
 	}
 	outcome, err := a.ledger.Record(ctx, store.Entry{Kind: store.ArriveWithoutCode, Year: year})

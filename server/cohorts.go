@@ -9,20 +9,40 @@ import (
 
 	"google.golang.org/grpc/codes"
 
+	"aankomst/refcode"
 	"aankomst/server/cohort"
 	"aankomst/server/store"
 )
 
-// cohortIn returns the cohort of a year. It refuses one that does not exist or is in none of the states.
-func cohortIn(ctx context.Context, cohorts store.Cohorts, year int, now time.Time, states ...cohort.State) (store.Cohort, error) {
-	found, err := findCohort(ctx, cohorts, "cohort", year)
+// cohorts tells what can be done with a year's codes.
+type cohorts struct {
+	store store.Cohorts
+	ring  *cohort.Keyring
+	clock func() time.Time
+}
+
+// in returns the directory of a year's cohort. It refuses one that does not exist or is in none of the
+// states.
+//
+// A cohort whose key is held was open when this process last looked, at most syncEvery ago, so the store
+// is asked only why nothing can be done. Whatever is recorded reads the stage again in its transaction,
+// which has the last word. A practice code records nothing: for as long, one may still be issued in a
+// cohort that another process has begun to close, where it is worth nothing.
+func (c cohorts) in(ctx context.Context, year int, states ...cohort.State) (refcode.Directory, error) {
+	if directory, held := c.ring.Directory(year); held {
+		open := store.Cohort{Year: year, Stage: store.StageOpen}
+		if slices.Contains(states, cohort.StateAt(open, c.clock())) {
+			return directory, nil
+		}
+	}
+	found, err := findCohort(ctx, c.store, "cohort", year)
 	if err != nil {
-		return store.Cohort{}, err
+		return refcode.Directory{}, err
 	}
-	if state := cohort.StateAt(found, now); !slices.Contains(states, state) {
-		return store.Cohort{}, notInState(year, state)
+	if state := cohort.StateAt(found, c.clock()); !slices.Contains(states, state) {
+		return refcode.Directory{}, notInState(year, state)
 	}
-	return found, nil
+	return cohort.DirectoryOf(found), nil
 }
 
 // findCohort returns the cohort that a field of the request names.

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -15,6 +16,7 @@ import (
 	"google.golang.org/grpc/tap"
 
 	"aankomst/server/access"
+	"aankomst/server/gather"
 )
 
 // callTimeout bounds a call from its first byte to its answer.
@@ -37,7 +39,11 @@ func (s *Server) interceptors() []grpc.UnaryServerInterceptor {
 func (s *Server) observe(ctx context.Context, request any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 	begun := time.Now()
 	response, err := next(ctx, request)
-	s.metrics.observe(time.Since(begun), err != nil)
+	// Those who look after the server ask its health all day: among their calls a gauge would tell of one
+	// of ours.
+	if !s.rules[info.FullMethod].health {
+		s.metrics.observe(time.Since(begun), err != nil)
+	}
 	if s.rules[info.FullMethod].logged {
 		s.log.LogAttrs(ctx, slog.LevelInfo, "administration",
 			slog.String("method", info.FullMethod), slog.String("outcome", status.Code(err).String()))
@@ -48,23 +54,23 @@ func (s *Server) observe(ctx context.Context, request any, info *grpc.UnaryServe
 func (s *Server) recover(ctx context.Context, request any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (response any, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			// The value of a panic may quote data; where it happened is enough to find it.
-			s.faults.note(fmt.Errorf("a panic at:\n%s", panicSite(debug.Stack())))
+			s.faults.note(panicAt(debug.Stack()))
 			response, err = nil, errInternal.status().Err()
 		}
 	}()
 	return next(ctx, request)
 }
 
-// panicSite keeps only the places from a stack: function arguments would be data.
-func panicSite(stack []byte) string {
+// panicAt tells the operator of a panic. Its value and the arguments on the stack may be data; where it
+// happened is enough to find it.
+func panicAt(stack []byte) error {
 	var places []string
 	for line := range strings.Lines(string(stack)) {
 		if place := strings.TrimSpace(line); strings.Contains(place, ".go:") {
 			places = append(places, strings.Fields(place)[0])
 		}
 	}
-	return strings.Join(places, "\n")
+	return fmt.Errorf("a panic at:\n%s", strings.Join(places, "\n"))
 }
 
 func (s *Server) translate(ctx context.Context, request any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
@@ -73,6 +79,10 @@ func (s *Server) translate(ctx context.Context, request any, _ *grpc.UnaryServer
 		return response, nil
 	}
 	translated, fault := toStatus(err)
+	var panicked *gather.PanicError
+	if errors.As(err, &panicked) {
+		err = panicAt(panicked.Stack)
+	}
 	if fault {
 		s.faults.note(err)
 	}
@@ -93,7 +103,7 @@ func (s *Server) authorize(ctx context.Context, request any, info *grpc.UnarySer
 	if rule.public {
 		return next(ctx, request)
 	}
-	caller, err := access.Authenticate(ctx, s.deps.Store, bearer(ctx), s.deps.Clock())
+	caller, err := s.door.Authenticate(ctx, bearer(ctx))
 	if err != nil {
 		return nil, err
 	}

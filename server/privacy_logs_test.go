@@ -143,11 +143,11 @@ func (s *failing) Record(ctx context.Context, entries []store.Entry) ([]store.Ou
 	return s.Store.Record(ctx, entries)
 }
 
-func (s *failing) GetCohort(ctx context.Context, year int) (store.Cohort, error) {
+func (s *failing) Callers(ctx context.Context, hashes [][32]byte) ([]store.Caller, error) {
 	if s.panics.Load() {
 		panic(panicValue)
 	}
-	return s.Store.GetCohort(ctx, year)
+	return s.Store.Callers(ctx, hashes)
 }
 
 // A fault is told once its quarter of an hour is over, in one line, however many calls met it: a line

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"fmt"
-	"time"
 
 	aankomstv1 "aankomst/proto/aankomst/v1"
 	"aankomst/refcode"
@@ -16,11 +15,10 @@ import (
 // referrals issues codes blindly.
 type referrals struct {
 	aankomstv1.UnimplementedReferralServiceServer
-	store   store.Store
+	cohorts cohorts
 	ring    *cohort.Keyring
 	ledger  *ledger.Ledger
 	guesses *access.Strangers
-	clock   func() time.Time
 }
 
 // IssueReferral evaluates first, so that a request that cannot be answered counts nothing, and answers
@@ -32,7 +30,7 @@ func (r *referrals) IssueReferral(ctx context.Context, request *aankomstv1.Issue
 	if practice {
 		states = []cohort.State{cohort.Ahead, cohort.Open, cohort.Maturing}
 	}
-	if _, err := cohortIn(ctx, r.store, year, r.clock(), states...); err != nil {
+	if _, err := r.cohorts.in(ctx, year, states...); err != nil {
 		return nil, err
 	}
 	evaluated, proof, err := r.ring.Evaluate(year, pool, element)
@@ -96,11 +94,11 @@ func (r *referrals) RecordReferralWithoutCode(ctx context.Context, request *aank
 	if pool == refcode.PracticePool {
 		return nil, invalid("pool", "name the pool; the practice pool counts nothing")
 	}
-	found, err := cohortIn(ctx, r.store, year, r.clock(), cohort.Open, cohort.Maturing)
+	directory, err := r.cohorts.in(ctx, year, cohort.Open, cohort.Maturing)
 	if err != nil {
 		return nil, err
 	}
-	if !cohort.DirectoryOf(found).HasPool(pool) {
+	if !directory.HasPool(pool) {
 		return nil, fmt.Errorf("%w: %d", cohort.ErrNoPool, pool)
 	}
 	outcome, err := r.ledger.Record(ctx, store.Entry{Kind: store.ReferWithoutCode, Year: year, Pool: pool})

@@ -16,6 +16,7 @@ import (
 // rule says who may call a method, as its proto declares.
 type rule struct {
 	public bool
+	health bool // of grpc's own health service
 	roles  map[store.Role]bool
 	logged bool
 }
@@ -27,7 +28,7 @@ func rulesOf(services map[string]grpc.ServiceInfo) (map[string]rule, error) {
 	for name, service := range services {
 		if name == grpc_health_v1.Health_ServiceDesc.ServiceName {
 			for _, method := range service.Methods {
-				rules["/"+name+"/"+method.Name] = rule{public: true}
+				rules["/"+name+"/"+method.Name] = rule{public: true, health: true}
 			}
 			continue
 		}

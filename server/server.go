@@ -64,6 +64,7 @@ type Deps struct {
 type Server struct {
 	deps    Deps
 	log     *slog.Logger
+	door    *access.Door
 	ledger  *ledger.Ledger
 	freezer *Freezer
 	metrics *metrics
@@ -126,6 +127,7 @@ func (s *Server) Run(ctx context.Context, listeners Listeners) error {
 	if err := s.start(ctx); err != nil {
 		return err
 	}
+	s.door = access.NewDoor(s.deps.Store, s.deps.Clock)
 	s.ledger = ledger.New(s.deps.Store, s.deps.Clock)
 	defer s.stop(context.WithoutCancel(ctx))
 
@@ -208,6 +210,7 @@ func (s *Server) drain(rpc *grpc.Server, web, monitoring *http.Server) {
 
 // stop records what is still waiting and lets go of the keys.
 func (s *Server) stop(ctx context.Context) {
+	s.door.Close()
 	s.ledger.Close()
 	s.faults.flush(true)
 	ctx, cancel := context.WithTimeout(ctx, drainTime)
@@ -238,13 +241,14 @@ func (s *Server) grpcServer(config *tls.Config) (*grpc.Server, error) {
 	rpc := grpc.NewServer(options...)
 	strict := strictRegistrar{rpc}
 	aankomstv1.RegisterDirectoryServiceServer(strict, &directory{store: s.deps.Store, keeper: s.deps.Keeper, clock: s.deps.Clock})
+	cohorts := cohorts{store: s.deps.Store, ring: s.deps.Keeper.Ring, clock: s.deps.Clock}
 	aankomstv1.RegisterReferralServiceServer(strict, &referrals{
-		store: s.deps.Store, ring: s.deps.Keeper.Ring, ledger: s.ledger,
-		guesses: access.NewStrangers(s.deps.Limits, s.deps.Clock), clock: s.deps.Clock,
+		cohorts: cohorts, ring: s.deps.Keeper.Ring, ledger: s.ledger,
+		guesses: access.NewStrangers(s.deps.Limits, s.deps.Clock),
 	})
 	aankomstv1.RegisterArrivalServiceServer(strict, &arrivals{
-		store: s.deps.Store, ring: s.deps.Keeper.Ring, ledger: s.ledger,
-		guesses: access.NewGuesses(s.deps.Store, s.deps.Limits, s.deps.Clock), clock: s.deps.Clock,
+		cohorts: cohorts, ring: s.deps.Keeper.Ring, ledger: s.ledger,
+		guesses: access.NewGuesses(s.deps.Store, s.deps.Limits, s.deps.Clock),
 	})
 	aankomstv1.RegisterReleaseServiceServer(strict, &releases{store: s.deps.Store, clock: s.deps.Clock})
 	grpc_health_v1.RegisterHealthServer(rpc, endingHealth{s.health, s.stopping})

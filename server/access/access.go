@@ -1,5 +1,5 @@
-// Package access tells who calls: it turns a bearer token into a principal, and makes tokens. Who may
-// call what is declared in the proto, beside each method.
+// Package access tells who calls: it turns a bearer token into a principal, makes tokens, and limits wrong
+// codes. Who may call what is declared in the proto, beside each method.
 package access
 
 import (
@@ -46,35 +46,6 @@ const prefix = "aankomst_"
 const secretBytes = 32
 
 var encoding = base32.StdEncoding.WithPadding(base32.NoPadding)
-
-// Principal is who calls.
-type Principal struct {
-	// Token is the token's ID.
-	Token string
-	Role  store.Role
-	// Centre is set for store.RoleIntake alone.
-	Centre string
-}
-
-// Authenticate returns the principal of a bearer token. Errors are those of this package, or the
-// store's.
-func Authenticate(ctx context.Context, tokens store.Tokens, secret string, now time.Time) (Principal, error) {
-	if secret == "" {
-		return Principal{}, ErrNoToken
-	}
-	token, err := tokens.TokenByHash(ctx, hash(secret))
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return Principal{}, ErrUnknownToken
-	case err != nil:
-		return Principal{}, err
-	case token.Revoked:
-		return Principal{}, ErrRevoked
-	case calendar.Day(now) >= token.ExpiresOn:
-		return Principal{}, ErrExpired
-	}
-	return Principal{Token: token.ID, Role: token.Role, Centre: token.Centre}, nil
-}
 
 // Request is a token to be made.
 type Request struct {

@@ -8,13 +8,15 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"aankomst/server/store"
 )
 
 // What follows is about limits across restarts, processes, clocks and callers.
 
 func TestWrongCodesOutliveARestart(t *testing.T) {
 	t.Parallel()
-	s, clock := openStore(t), clockAt(t, "2026-05-04T12:01:00+02:00")
+	s, clock := openLimits(t), clockAt(t, "2026-05-04T12:01:00+02:00")
 	limits := Limits{PerMinute: 10, PerDay: 22}
 	restart := func() attempter { return NewGuesses(s, limits, clock.time).of(t.Context(), "a") }
 
@@ -42,7 +44,7 @@ func TestWrongCodesOutliveARestart(t *testing.T) {
 
 func TestProcessesOnOneStoreShareTheLimits(t *testing.T) {
 	t.Parallel()
-	s, clock := openStore(t), clockAt(t, start)
+	s, clock := openLimits(t), clockAt(t, start)
 	limits := Limits{PerMinute: 10, PerDay: 30}
 	one := NewGuesses(s, limits, clock.time).of(t.Context(), "a")
 	other := NewGuesses(s, limits, clock.time).of(t.Context(), "a")
@@ -159,7 +161,7 @@ func TestACallerThatHangsUpIsCounted(t *testing.T) {
 	counts := newCounts()
 	guesses := NewGuesses(counts, DefaultLimits, clockAt(t, start).time)
 	ctx, hangUp := context.WithCancel(t.Context())
-	err := guesses.Attempt(ctx, "a", func() (bool, error) {
+	err := guesses.Attempt(ctx, "a", store.WrongCodes{}, func() (bool, error) {
 		hangUp()
 		return true, nil
 	})
@@ -171,7 +173,7 @@ func TestACallerThatHangsUpIsCounted(t *testing.T) {
 	}
 	// One that hung up before is not looked at.
 	for range 20 {
-		if err := guesses.Attempt(ctx, "a", func() (bool, error) {
+		if err := guesses.Attempt(ctx, "a", store.WrongCodes{}, func() (bool, error) {
 			t.Error("the code of a caller that hung up was looked at")
 			return true, nil
 		}); !errors.Is(err, context.Canceled) {
@@ -223,7 +225,7 @@ func TestACentreWaitsForItselfAlone(t *testing.T) {
 		guesses := NewGuesses(newCounts(), DefaultLimits, time.Now)
 		finish, finished := make(chan struct{}), make(chan error, 2)
 		go func() {
-			finished <- guesses.Attempt(t.Context(), "a", func() (bool, error) {
+			finished <- guesses.Attempt(t.Context(), "a", store.WrongCodes{}, func() (bool, error) {
 				<-finish
 				return true, nil
 			})
@@ -234,14 +236,16 @@ func TestACentreWaitsForItselfAlone(t *testing.T) {
 		// A caller of the same one waits no longer than it wants to.
 		ctx, leave := context.WithTimeout(t.Context(), time.Second)
 		defer leave()
-		err := guesses.Attempt(ctx, "a", func() (bool, error) {
+		err := guesses.Attempt(ctx, "a", store.WrongCodes{}, func() (bool, error) {
 			t.Error("two attempts of a centre at once")
 			return false, nil
 		})
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("the caller that left: %v", err)
 		}
-		go func() { finished <- guesses.Attempt(t.Context(), "a", func() (bool, error) { return false, nil }) }()
+		go func() {
+			finished <- guesses.Attempt(t.Context(), "a", store.WrongCodes{}, func() (bool, error) { return false, nil })
+		}()
 		synctest.Wait()
 		close(finish)
 		for range 2 {

@@ -76,19 +76,19 @@ func NewGuesses(s store.Limits, limits Limits, clock func() time.Time) *Guesses 
 
 // Attempt lets one attempt of a centre be made: it waits until no other of that centre is under way,
 // then calls try, which reports whether the code was a wrong one. A wrong one is counted before
-// Attempt returns. It returns a *LimitError, without calling try, once a limit is reached; the
-// store's errors; or the context's error while it waits.
-func (g *Guesses) Attempt(ctx context.Context, centre string, try func() (wrong bool, err error)) error {
+// Attempt returns. Counts are the centre's, as they came with the caller. What other processes counted
+// since is learned with the next wrong code, so that for each of them one may be looked at past a limit.
+// Attempt returns a *LimitError, without calling try, once a limit is reached; the store's errors; or
+// the context's error while it waits.
+func (g *Guesses) Attempt(ctx context.Context, centre string, counts store.WrongCodes, try func() (wrong bool, err error)) error {
 	desk := g.desk(centre)
 	select {
 	case desk.turn <- struct{}{}:
 		defer func() { <-desk.turn }()
 	case <-ctx.Done():
-		return ctx.Err()
 	}
-	counts, err := g.store.WrongCodes(ctx, centre)
-	if err != nil {
-		return err
+	if err := ctx.Err(); err != nil {
+		return err // also when the turn came at the same moment
 	}
 	now := g.clock()
 	desk.catchUp(counts, now)
@@ -117,18 +117,23 @@ func (g *Guesses) desk(centre string) *desk {
 	return g.centres[centre]
 }
 
-// catchUp takes what the store counts now into the last minute.
+// catchUp takes what the store counted into the last minute. It never goes back: counts that were read
+// before those known, while a call waited for its turn, tell nothing.
 func (d *desk) catchUp(counts store.WrongCodes, now time.Time) {
-	missed := counts.InQuarter
+	if counts.Day > d.known.Day || counts.Day == d.known.Day && counts.InDay > d.known.InDay {
+		d.known.Day, d.known.InDay = counts.Day, counts.InDay
+	}
+	if counts.Quarter.After(d.known.Quarter) {
+		d.known.Quarter, d.known.InQuarter = counts.Quarter, 0
+		if now.Sub(counts.Quarter) >= 16*time.Minute {
+			d.known.InQuarter = counts.InQuarter // all of them are more than a minute old
+		}
+	}
 	if counts.Quarter.Equal(d.known.Quarter) {
-		missed -= d.known.InQuarter
-	} else if now.Sub(counts.Quarter) >= 16*time.Minute {
-		missed = 0 // all of them are more than a minute old
+		for ; d.known.InQuarter < counts.InQuarter; d.known.InQuarter++ {
+			d.recent = append(d.recent, now)
+		}
 	}
-	for range missed {
-		d.recent = append(d.recent, now)
-	}
-	d.known = counts
 }
 
 // check returns a *LimitError when a limit is reached.

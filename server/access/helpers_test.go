@@ -2,7 +2,9 @@ package access
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
+	"reflect"
 	"sync"
 	"testing"
 	"time"
@@ -28,6 +30,50 @@ func openStore(t *testing.T) store.Store {
 		}
 	})
 	return s
+}
+
+// authenticate goes through a door of its own, at a moment.
+func authenticate(t *testing.T, tokens store.Tokens, secret string, now time.Time) (Principal, error) {
+	t.Helper()
+	door := NewDoor(tokens, func() time.Time { return now })
+	defer door.Close()
+	return door.Authenticate(t.Context(), secret)
+}
+
+// isNobody reports whether a principal tells nothing.
+func isNobody(p Principal) bool { return reflect.ValueOf(p).IsZero() }
+
+// readable is a store.Limits whose counts can be read for an attempt, as a door reads them.
+type readable interface {
+	store.Limits
+	WrongCodes(ctx context.Context, centre string) (store.WrongCodes, error)
+}
+
+// storedLimits are those of a store with a centre "a".
+type storedLimits struct {
+	store.Store
+	hash [32]byte // of a token of that centre
+}
+
+func openLimits(t *testing.T) storedLimits {
+	t.Helper()
+	s := storedLimits{Store: openStore(t), hash: [32]byte{1}}
+	err := errors.Join(
+		s.CreateCentre(t.Context(), store.Centre{ID: "a", Name: "A", Type: store.TypeCAW}),
+		s.CreateToken(t.Context(), store.Token{ID: "a", Hash: s.hash, Role: store.RoleIntake, Centre: "a"}),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s storedLimits) WrongCodes(ctx context.Context, _ string) (store.WrongCodes, error) {
+	callers, err := s.Callers(ctx, [][32]byte{s.hash})
+	if err != nil {
+		return store.WrongCodes{}, err
+	}
+	return callers[0].Wrong, nil
 }
 
 // clock tells a time that tests set.

@@ -121,8 +121,9 @@ func (k *Keeper) acknowledged(ctx context.Context, year int) (waitsFor string, e
 
 // Reclose closes again every cohort that was closed here but which a restored backup shows otherwise:
 // what was closed stays closed. One whose key was destroyed here, but whose closing was not over, is
-// taken to where its key is destroyed, for Close to go on with. It is to be called before the first
-// Sync.
+// taken to where its key is destroyed, for Close to go on with. A key that was put back after it was
+// destroyed, from a copy that should not have been, is destroyed again. It is to be called before the
+// first Sync.
 func (k *Keeper) Reclose(ctx context.Context) error {
 	k.turn.Lock()
 	defer k.turn.Unlock()
@@ -143,12 +144,18 @@ func (k *Keeper) reclose(ctx context.Context, cohort store.Cohort) error {
 	if closed {
 		until = store.StageClosed
 	}
-	if !closed && !k.Folder.Destroyed(cohort.Year) || !before(cohort.Stage, until) {
+	if !closed && !k.Folder.Destroyed(cohort.Year) && before(cohort.Stage, store.StageKeyDestroyed) {
 		return nil
 	}
-	// A key that was restored with the backup goes again, and one that a crash left between the two.
-	if err := k.Folder.Destroy(cohort.Year); err != nil {
-		return err
+	// A key that was put back goes again, and one that a crash left between the two.
+	unfinished := before(cohort.Stage, until)
+	if unfinished || k.Folder.hasKey(cohort.Year) || k.Folder.HasEscrow(cohort.Year) {
+		if err := k.Folder.Destroy(cohort.Year); err != nil {
+			return err
+		}
+	}
+	if !unfinished {
+		return nil
 	}
 	if closed {
 		if err := k.RetireStoreKey(); err != nil {

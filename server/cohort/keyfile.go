@@ -155,6 +155,12 @@ func (f *Folder) HasCohortKeys() bool {
 	})
 }
 
+// hasKey reports whether the key file of a year is there.
+func (f *Folder) hasKey(year int) bool {
+	_, err := os.Stat(f.Path(KeyFile(year)))
+	return err == nil
+}
+
 // HasEscrow reports whether the escrow copy still lies in the folder, where it helps nobody.
 func (f *Folder) HasEscrow(year int) bool {
 	_, err := os.Stat(f.Path(EscrowFile(year)))

@@ -119,6 +119,18 @@ func (r *Keyring) Years() []int {
 	return years
 }
 
+// Directory returns the directory of a cohort whose key is held; false when it is not. A key is held of a
+// cohort that was in store.StageOpen at the latest Keeper.Sync.
+func (r *Keyring) Directory(year int) (refcode.Directory, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	at, found := r.find(year)
+	if !found {
+		return refcode.Directory{}, false
+	}
+	return r.cohorts[at].directory, true
+}
+
 // find returns where a year stands, or would stand. The lock must be held.
 func (r *Keyring) find(year int) (int, bool) {
 	return slices.BinarySearchFunc(r.cohorts, year, func(c *openCohort, year int) int {

@@ -33,6 +33,9 @@ func TestACodeIsRecognisedByWhatIssuedIt(t *testing.T) {
 	}
 	for _, cohort := range cohorts {
 		directory := DirectoryOf(cohort)
+		if held, ok := ring.Directory(cohort.Year); !ok || held.Fingerprint() != directory.Fingerprint() {
+			t.Errorf("the directory of %d is %+v", cohort.Year, held)
+		}
 		for _, pool := range append([]uint32{refcode.PracticePool}, directory.Pools...) {
 			t.Run(fmt.Sprintf("%d pool %d", cohort.Year, pool), func(t *testing.T) {
 				t.Parallel()
@@ -74,6 +77,9 @@ func TestWhatNoOpenCohortIssuedIsNotGenuine(t *testing.T) {
 	}
 	ring.Drop(2025)
 	ring.Drop(2025) // dropping twice is no error
+	if _, held := ring.Directory(2025); held {
+		t.Error("the key is still held")
+	}
 
 	for name, code := range map[string]refcode.Code{
 		"a symbol of the nonce changed":  withSymbol(t, good, 0),

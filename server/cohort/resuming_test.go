@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -210,6 +211,28 @@ func TestWhatWasClosedStaysClosedInARestoredBackup(t *testing.T) {
 				t.Errorf("the store key was retired %d times", n)
 			}
 		})
+	}
+}
+
+// A key that somebody puts back from a copy is destroyed again, whether or not the store was restored too.
+func TestAKeyThatIsPutBackIsDestroyedAgain(t *testing.T) {
+	t.Parallel()
+	c := newClosable(t)
+	b := c.backup()
+	c.close(c.keeper, all, store.StageClosed, "")
+	write(t, c.folder, KeyFile(2026), b.key, 0o600)
+	c.closed(c.restart())
+	// In a folder that never saw the closing, too.
+	if err := os.Remove(c.folder.Path(destroyedFile(2026))); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(c.folder.Path(closedFile(2026))); err != nil {
+		t.Fatal(err)
+	}
+	write(t, c.folder, KeyFile(2026), b.key, 0o600)
+	c.restart()
+	if got := names(t, c.folder); slices.Contains(got, KeyFile(2026)) {
+		t.Errorf("there are %v", got)
 	}
 }
 

@@ -8,8 +8,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"aankomst/server/gather"
 	"aankomst/server/store"
 )
+
+// maxWaiting bounds the calls that wait for a transaction.
+const maxWaiting = gather.MaxWaiting
 
 // tally is a store.Tally for tests: it keeps what each transaction recorded, and holds transactions up
 // for as long as its gate is shut.
@@ -22,6 +26,8 @@ type tally struct {
 	mu      sync.Mutex
 	gate    chan struct{}
 	failure error
+	keep    int // transactions that are certain, before
+	lose    int // those whose commit nobody knows of
 	batches [][]store.Entry
 }
 
@@ -38,6 +44,12 @@ func (s *tally) Record(_ context.Context, entries []store.Entry) ([]store.Outcom
 		return nil, s.failure
 	}
 	s.batches = append(s.batches, slices.Clone(entries))
+	if s.keep > 0 {
+		s.keep--
+	} else if s.lose > 0 {
+		s.lose--
+		return nil, store.ErrUncertain
+	}
 	outcomes := make([]store.Outcome, len(entries))
 	for i, entry := range entries {
 		outcomes[i] = store.Done
@@ -70,6 +82,19 @@ func (s *tally) fail(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.failure = err
+}
+
+// loseNext has transactions recorded and answered as uncertain; keepNext has some not be, before that.
+func (s *tally) loseNext(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lose = n
+}
+
+func (s *tally) keepNext(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keep = n
 }
 
 // sizes returns how many entries each transaction had.

@@ -8,11 +8,11 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"sync"
 	"time"
 
+	"aankomst/server/gather"
 	"aankomst/server/store"
 )
 
@@ -20,40 +20,30 @@ import (
 const RetryWindow = time.Minute
 
 const (
-	// maxBatch bounds a transaction, maxWaiting the calls that wait for one.
-	maxBatch   = 256
-	maxWaiting = 4096
+	// maxBatch bounds a transaction.
+	maxBatch = 256
+	// maxRepeats bounds how often a batch is recorded again after a commit that nobody knows of.
+	maxRepeats = 3
 	// maxIssues bounds the memory of recent issues; past it a retry counts again.
 	maxIssues = 1 << 16
 )
 
 var (
 	// ErrStopped is returned once the ledger is closed; nothing was recorded.
-	ErrStopped = fmt.Errorf("the server is stopping: %w", store.ErrUnavailable)
+	ErrStopped = gather.ErrStopped
 	// ErrBusy is returned when too many calls wait; nothing was recorded.
-	ErrBusy = fmt.Errorf("too many calls wait for the store: %w", store.ErrUnavailable)
+	ErrBusy = gather.ErrBusy
 )
 
 // Ledger records entries. Make one with New; it is safe for concurrent use.
 type Ledger struct {
 	tally   store.Tally
 	clock   func() time.Time
-	waiting chan *call
-	done    chan struct{}
-
-	mu      sync.RWMutex // held for reading while a call is handed in, so that none comes after Close
-	stopped bool
+	entries *gather.Gatherer[store.Entry, reply]
 
 	issuesMu sync.Mutex
 	issues   map[issueKey]*issue
 	recent   []dated // the keys of issues, oldest first
-}
-
-// call is one entry on its way. The reply channel has room for its reply, so that nobody waits for a
-// caller that has gone away.
-type call struct {
-	entry store.Entry
-	reply chan reply
 }
 
 type reply struct {
@@ -78,58 +68,23 @@ type dated struct {
 
 // New returns a ledger that records in a tally. The clock tells how old a repeated issue is.
 func New(tally store.Tally, clock func() time.Time) *Ledger {
-	l := &Ledger{
-		tally: tally, clock: clock,
-		waiting: make(chan *call, maxWaiting), done: make(chan struct{}),
-		issues: map[issueKey]*issue{},
-	}
-	go l.run()
+	l := &Ledger{tally: tally, clock: clock, issues: map[issueKey]*issue{}}
+	l.entries = gather.New(maxBatch, l.flush)
 	return l
 }
 
 // Close waits until everything handed in is recorded; later calls get ErrStopped.
-func (l *Ledger) Close() {
-	l.mu.Lock()
-	if !l.stopped {
-		l.stopped = true
-		close(l.waiting)
-	}
-	l.mu.Unlock()
-	<-l.done
-}
+func (l *Ledger) Close() { l.entries.Close() }
 
 // Record records an entry and returns its outcome when it is durable. Errors are those of
-// store.Tally.Record, ErrBusy, ErrStopped, or the context's: after the latter the entry is recorded
-// nevertheless, unless the context had ended before Record was called.
+// store.Tally.Record, ErrBusy, ErrStopped, a *gather.PanicError, or the context's: after the latter the
+// entry is recorded nevertheless, unless the context had ended before Record was called.
 func (l *Ledger) Record(ctx context.Context, entry store.Entry) (store.Outcome, error) {
-	if err := ctx.Err(); err != nil {
+	r, err := l.entries.Ask(ctx, entry)
+	if err != nil {
 		return 0, err
 	}
-	c := &call{entry: entry, reply: make(chan reply, 1)}
-	if err := l.hand(c); err != nil {
-		return 0, err
-	}
-	select {
-	case r := <-c.reply:
-		return r.outcome, r.err
-	case <-ctx.Done():
-		return 0, ctx.Err()
-	}
-}
-
-// hand puts a call in the queue, or says why it cannot.
-func (l *Ledger) hand(c *call) error {
-	l.mu.RLock()
-	defer l.mu.RUnlock()
-	if l.stopped {
-		return ErrStopped
-	}
-	select {
-	case l.waiting <- c:
-		return nil
-	default:
-		return ErrBusy
-	}
+	return r.outcome, r.err
 }
 
 // RecordIssue is Record for an issued code. The same entry with the same blinded element within
@@ -219,61 +174,61 @@ func keyOf(entry store.Entry, element []byte) issueKey {
 	return sha256.Sum256(append(head, element...))
 }
 
-// run records whatever waits, again and again: while one transaction is on its way to the disk, the
-// next batch gathers.
-func (l *Ledger) run() {
-	defer close(l.done)
-	for first := range l.waiting {
-		batch := []*call{first}
-	gather:
-		for len(batch) < maxBatch {
-			select {
-			case c, ok := <-l.waiting:
-				if !ok {
-					break gather
-				}
-				batch = append(batch, c)
-			default:
-				break gather
-			}
-		}
-		l.flush(batch)
+// flush records a batch in random order and returns the replies in that of the batch.
+func (l *Ledger) flush(batch []store.Entry) ([]reply, error) {
+	order := shuffled(batch)
+	mixed := make([]store.Entry, len(batch))
+	for i, from := range order {
+		mixed[i] = batch[from]
 	}
+	recorded := l.record(mixed, maxRepeats)
+	replies := make([]reply, len(batch))
+	for i, from := range order {
+		replies[from] = recorded[i]
+	}
+	return replies, nil
 }
 
-// flush records a batch in random order and answers its callers.
-func (l *Ledger) flush(batch []*call) {
-	batch = shuffled(batch)
-	entries := make([]store.Entry, len(batch))
-	for i, c := range batch {
-		entries[i] = c.entry
-	}
+// record records entries. After a commit that may or may not have happened, those that may be recorded
+// twice are, at most so many times; who waits for the others is told that it is uncertain.
+func (l *Ledger) record(entries []store.Entry, repeats int) []reply {
+	replies := make([]reply, len(entries))
 	outcomes, err := l.tally.Record(context.Background(), entries)
 	if err == nil && len(outcomes) != len(entries) {
 		err = errors.New("the store returned the wrong number of outcomes")
 	}
-	for i, c := range batch {
+	var again []store.Entry
+	var places []int
+	for i, entry := range entries {
 		if err != nil {
-			c.reply <- reply{err: err}
-			continue
+			replies[i] = reply{err: err}
+		} else {
+			replies[i] = reply{outcome: outcomes[i]}
 		}
-		c.reply <- reply{outcome: outcomes[i]}
+		if entry.Kind.Repeatable() {
+			again, places = append(again, entry), append(places, i)
+		}
 	}
+	if errors.Is(err, store.ErrUncertain) && repeats > 0 && len(again) > 0 {
+		for i, r := range l.record(again, repeats-1) {
+			replies[places[i]] = r
+		}
+	}
+	return replies
 }
 
-// shuffled returns a batch in random order, but for entries of the same code: those stay as they were
-// handed in, so that an arrival that was interrupted and then taken back is taken back.
-func shuffled(batch []*call) []*call {
-	waiting := map[store.Nullifier][]*call{}
-	for _, c := range batch {
-		waiting[c.entry.Nullifier] = append(waiting[c.entry.Nullifier], c)
+// shuffled returns the places of a batch in random order, but for entries of the same code: those stay as
+// they were handed in, so that an arrival that was interrupted and then taken back is taken back.
+func shuffled(batch []store.Entry) []int {
+	waiting := map[store.Nullifier][]int{}
+	for i, entry := range batch {
+		waiting[entry.Nullifier] = append(waiting[entry.Nullifier], i)
 	}
-	mixed := make([]*call, len(batch))
-	for i, from := range rand.Perm(len(batch)) {
-		mixed[i] = batch[from]
-		if code := mixed[i].entry.Nullifier; code != (store.Nullifier{}) {
-			mixed[i], waiting[code] = waiting[code][0], waiting[code][1:]
+	order := rand.Perm(len(batch))
+	for i, from := range order {
+		if code := batch[from].Nullifier; code != (store.Nullifier{}) {
+			order[i], waiting[code] = waiting[code][0], waiting[code][1:]
 		}
 	}
-	return mixed
+	return order
 }

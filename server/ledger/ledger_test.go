@@ -327,3 +327,55 @@ func TestNothingIsLostOrDoubledWhenAllHappensAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// A commit that nobody knows of leaves a count uncertain, and whoever spends a code is none the wiser: the
+// code is recorded again.
+func TestAnUncertainCommitIsRepeatedWhereThatIsSafe(t *testing.T) {
+	t.Parallel()
+	spend := func(kind store.Kind, code byte) store.Entry {
+		return store.Entry{Kind: kind, Year: 2027, Pool: 1, Nullifier: store.Nullifier{code}}
+	}
+	counts := []store.Entry{entry(1), {Kind: store.IssueReplacement, Pool: 2}, {Kind: store.ReferWithoutCode, Pool: 3}, {Kind: store.ArriveWithoutCode, Pool: 4}}
+	spends := []store.Entry{spend(store.Arrive, 1), spend(store.Undo, 2), spend(store.Void, 3), spend(store.VoidReplacement, 4)}
+	for _, c := range []struct {
+		name      string
+		uncertain int // how many commits
+		spent     error
+	}{
+		{"once", 1, nil},
+		{"three times", 3, nil},
+		{"for good", 1 << 10, store.ErrUncertain},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(t *testing.T, l *Ledger, s *tally) {
+				open := s.shut()
+				warm := record(t.Context(), l, entry(9)) // the others gather behind it
+				s.loseNext(c.uncertain)
+				s.keepNext(1)
+				var uncertain, answers []<-chan answer
+				for _, e := range counts {
+					uncertain = append(uncertain, record(t.Context(), l, e))
+				}
+				for _, e := range spends {
+					answers = append(answers, record(t.Context(), l, e))
+				}
+				open()
+				done(t, warm)
+				for _, a := range uncertain {
+					if a := <-a; !errors.Is(a.err, store.ErrUncertain) {
+						t.Errorf("a count was answered %v", a)
+					}
+				}
+				for _, a := range answers {
+					if a := <-a; !errors.Is(a.err, c.spent) {
+						t.Errorf("a spent code was answered %v, want %v", a, c.spent)
+					}
+				}
+				if got := s.times(); got[1] > 1+len(spends)*(maxRepeats+1) || got[3] > 1 {
+					t.Errorf("recorded %v times", got)
+				}
+			})
+		})
+	}
+}

@@ -16,6 +16,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -30,12 +31,18 @@ var (
 	// ErrUnavailable is wrapped when the store cannot serve: disk full, read-only, locked, away.
 	// Unless the method says otherwise nothing was changed, and a later retry may succeed.
 	ErrUnavailable = errors.New("the store is not available")
+	// ErrUncertain is wrapped, and wraps ErrUnavailable, when the store was lost in the middle of a
+	// commit: all was carried out or nothing, and nobody can tell which.
+	ErrUncertain = fmt.Errorf("it may or may not have been recorded: %w", ErrUnavailable)
 	// ErrSchema is wrapped when the schema is not one this binary knows.
 	ErrSchema = errors.New("unknown schema version")
 )
 
 // HolderKept is how long it is kept that a process which fell silent held a key.
 const HolderKept = 24 * time.Hour
+
+// MaxCallers is how many hashes one call of Callers takes.
+const MaxCallers = 256
 
 // Store is everything the server keeps. Methods may be called concurrently.
 type Store interface {
@@ -45,6 +52,7 @@ type Store interface {
 	Limits
 	Tokens
 	Releases
+	Copies
 
 	// Ping writes and reads one row durably, so that it fails when a call would.
 	Ping(ctx context.Context) error
@@ -122,10 +130,9 @@ type Centres interface {
 	ListCentres(ctx context.Context) ([]Centre, error)
 }
 
-// Limits keeps the counts of wrong codes, which must outlive a restart.
+// Limits keeps the counts of wrong codes, which must outlive a restart. They are read with who calls: see
+// Tokens.
 type Limits interface {
-	// WrongCodes returns what is kept for a centre; zero when nothing is.
-	WrongCodes(ctx context.Context, centre string) (WrongCodes, error)
 	// AddWrongCode counts one more wrong code of a centre, on a day and in the quarter of an hour that
 	// begins at quarter, and returns the counts after it. A day or quarter later than the one kept
 	// starts its count at one; an earlier one (a clock set back) goes on with the count that is kept.
@@ -137,8 +144,11 @@ type Tokens interface {
 	// CreateToken stores a token. ErrExists when its ID or hash is taken; ErrNotFound when it names a
 	// centre that does not exist.
 	CreateToken(ctx context.Context, token Token) error
-	// TokenByHash returns the token with that hash, revoked and expired ones included, or ErrNotFound.
-	TokenByHash(ctx context.Context, hash [32]byte) (Token, error)
+	// Callers returns, for each of at most MaxCallers hashes in the order given, who calls with the token
+	// of that hash, revoked and expired ones included; the zero Caller when no token has it. All are read
+	// in one state of the store, which is not older than the call: this is how one process learns of what
+	// another has just revoked, archived or counted.
+	Callers(ctx context.Context, hashes [][32]byte) ([]Caller, error)
 	// ListTokens returns all tokens by ID.
 	ListTokens(ctx context.Context) ([]Token, error)
 	// RevokeToken revokes a token for good; revoking one twice is no error. ErrNotFound otherwise.

@@ -25,6 +25,10 @@ const (
 	Undo
 )
 
+// Repeatable reports whether recording an entry of this kind twice leaves the counts as once does: it is
+// so for those that spend a code or give it back.
+func (k Kind) Repeatable() bool { return k >= Arrive && k <= Undo }
+
 // NullifierBytes is the length of a nullifier.
 const NullifierBytes = 16
 
@@ -248,6 +252,23 @@ type Token struct {
 	// ExpiresOn is the first day (YYYY-MM-DD, Europe/Brussels) on which it is refused.
 	ExpiresOn string
 	Revoked   bool
+}
+
+// Caller is who calls with a token, and what a call of theirs asks of the store.
+type Caller struct {
+	Token Token
+	// Archived says that the token's centre is. This and what follows is zero for a token without one.
+	Archived bool
+	// Pools are the pools that the centre is in, of every cohort, ordered by year.
+	Pools []PoolOf
+	// Wrong are the wrong codes of the centre.
+	Wrong WrongCodes
+}
+
+// PoolOf names a pool of a cohort.
+type PoolOf struct {
+	Year int
+	Pool uint32
 }
 
 // Draft is what was frozen at a cut-off: figures as they may be shown, never exact counts.

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 
+	"aankomst/migrations"
 	"aankomst/server/store"
 )
 
@@ -51,7 +52,7 @@ func verify(ctx context.Context, db *sql.DB) error {
 	if found != "ok" {
 		return unavailable(wordsDamaged)
 	}
-	return checkSchema(ctx, db)
+	return checkSchema(ctx, db, migrations.SQLite)
 }
 
 // Restore makes a database at path that is a copy of a backup under the same key. The backup is

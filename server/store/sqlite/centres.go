@@ -8,11 +8,13 @@ import (
 
 // CreateCentre implements store.Centres.
 func (s *Store) CreateCentre(ctx context.Context, c store.Centre) error {
-	return s.write(ctx, func(tx tx) error {
-		return tx.exec(`INSERT INTO centres (name, type, region, town, phone, email, website,
-			languages, intake, wait, capacity_on, archived, id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			centreColumns(c)...)
-	})
+	return s.write(ctx, func(tx tx) error { return createCentre(tx, c) })
+}
+
+func createCentre(tx tx, c store.Centre) error {
+	return tx.exec(`INSERT INTO centres (name, type, region, town, phone, email, website,
+		languages, intake, wait, capacity_on, archived, id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		centreColumns(c)...)
 }
 
 // centreColumns are the values of a row, its ID last.

@@ -7,24 +7,29 @@ import (
 	"time"
 
 	"aankomst/server/store"
+	"aankomst/server/store/book"
 )
 
 // CreateCohort implements store.Cohorts. A pool that names an unknown centre gives store.ErrNotFound.
 func (s *Store) CreateCohort(ctx context.Context, c store.Cohort) error {
-	return s.write(ctx, func(tx tx) error {
-		err := tx.exec(`INSERT INTO cohorts (year, layout, public_key, stage, opened_on, escrow_recipients, escrow_digest)
-			VALUES (?, ?, ?, ?, ?, ?, ?)`,
-			c.Year, c.Layout, c.PublicKey, store.StageOpen, c.OpenedOn, list(c.EscrowRecipients), c.EscrowDigest[:])
-		if err != nil {
+	c.Stage = store.StageOpen
+	return s.write(ctx, func(tx tx) error { return insertCohort(tx, c) })
+}
+
+// insertCohort makes a cohort in its stage.
+func insertCohort(tx tx, c store.Cohort) error {
+	err := tx.exec(`INSERT INTO cohorts (year, layout, public_key, stage, opened_on, escrow_recipients, escrow_digest)
+		VALUES (?, ?, ?, ?, ?, ?, ?)`,
+		c.Year, c.Layout, c.PublicKey, c.Stage, c.OpenedOn, list(c.EscrowRecipients), c.EscrowDigest[:])
+	if err != nil {
+		return err
+	}
+	for _, pool := range c.Pools {
+		if err := createPool(tx, c.Year, pool); err != nil {
 			return err
 		}
-		for _, pool := range c.Pools {
-			if err := createPool(tx, c.Year, pool); err != nil {
-				return err
-			}
-		}
-		return createCounters(tx, c.Year, wholeCohort, cohortMeasures)
-	})
+	}
+	return createCounters(tx, c.Year, book.WholeCohort, book.CohortMeasures)
 }
 
 func createPool(tx tx, year int, pool store.Pool) error {
@@ -37,7 +42,7 @@ func createPool(tx tx, year int, pool store.Pool) error {
 			return err
 		}
 	}
-	return createCounters(tx, year, pool.Number, poolMeasures)
+	return createCounters(tx, year, pool.Number, book.PoolMeasures)
 }
 
 func createCounters(tx tx, year int, pool uint32, measures []string) error {
@@ -64,12 +69,17 @@ func scanCohort(row scanner) (c store.Cohort, err error) {
 // ListCohorts implements store.Cohorts.
 func (s *Store) ListCohorts(ctx context.Context) (cohorts []store.Cohort, err error) {
 	err = s.read(ctx, func(tx tx) error {
-		cohorts, err = collect(tx, scanCohort, selectCohorts+` ORDER BY year DESC`)
-		for i := 0; i < len(cohorts) && err == nil; i++ {
-			cohorts[i].Pools, err = poolsOf(tx, cohorts[i].Year)
-		}
+		cohorts, err = listCohorts(tx)
 		return err
 	})
+	return cohorts, err
+}
+
+func listCohorts(tx tx) ([]store.Cohort, error) {
+	cohorts, err := collect(tx, scanCohort, selectCohorts+` ORDER BY year DESC`)
+	for i := 0; i < len(cohorts) && err == nil; i++ {
+		cohorts[i].Pools, err = poolsOf(tx, cohorts[i].Year)
+	}
 	return cohorts, err
 }
 

@@ -12,15 +12,6 @@ import (
 // quarterHour is the finest time that is kept of a centre.
 const quarterHour = 15 * time.Minute
 
-// WrongCodes implements store.Limits.
-func (s *Store) WrongCodes(ctx context.Context, centre string) (wrong store.WrongCodes, err error) {
-	err = s.read(ctx, func(tx tx) error {
-		wrong, err = wrongCodes(tx, centre)
-		return err
-	})
-	return wrong, err
-}
-
 func wrongCodes(tx tx, centre string) (wrong store.WrongCodes, err error) {
 	err = tx.row(`SELECT day, in_day, quarter, in_quarter FROM wrong_codes WHERE centre = ?`, centre).
 		Scan(&wrong.Day, &wrong.InDay, seconds{&wrong.Quarter}, &wrong.InQuarter)
@@ -45,11 +36,27 @@ func (s *Store) AddWrongCode(ctx context.Context, centre, day string, quarter ti
 		}
 		wrong.InDay++
 		wrong.InQuarter++
-		return tx.exec(`INSERT OR REPLACE INTO wrong_codes (centre, day, in_day, quarter, in_quarter) VALUES (?, ?, ?, ?, ?)`,
-			centre, wrong.Day, wrong.InDay, wrong.Quarter.Unix(), wrong.InQuarter)
+		return setWrongCodes(tx, centre, wrong)
 	})
 	if err != nil {
 		return store.WrongCodes{}, err
 	}
 	return wrong, nil
+}
+
+func setWrongCodes(tx tx, centre string, wrong store.WrongCodes) error {
+	return tx.exec(`INSERT OR REPLACE INTO wrong_codes (centre, day, in_day, quarter, in_quarter) VALUES (?, ?, ?, ?, ?)`,
+		centre, wrong.Day, wrong.InDay, wrong.Quarter.Unix(), wrong.InQuarter)
+}
+
+// allWrongCodes reads the wrong codes of every centre, by its ID.
+func allWrongCodes(tx tx) (map[string]store.WrongCodes, error) {
+	all := map[string]store.WrongCodes{}
+	_, err := collect(tx, func(row scanner) (centre string, err error) {
+		var wrong store.WrongCodes
+		err = row.Scan(&centre, &wrong.Day, &wrong.InDay, seconds{&wrong.Quarter}, &wrong.InQuarter)
+		all[centre] = wrong
+		return centre, err
+	}, `SELECT centre, day, in_day, quarter, in_quarter FROM wrong_codes`)
+	return all, err
 }

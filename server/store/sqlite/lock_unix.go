@@ -14,7 +14,7 @@ import (
 type fileLock struct{ file *os.File }
 
 func lockShared(path string) (*fileLock, error) {
-	return lockFile(path, syscall.LOCK_SH, "the database is being migrated or given another key: try again later")
+	return lockFile(path, syscall.LOCK_SH, "the database is being restored or given another key: try again later")
 }
 
 func lockAlone(path string) (*fileLock, error) {

@@ -59,6 +59,7 @@ func TestMigrateTogether(t *testing.T) {
 	ok(t, openAt(t, path, testKey).Ping(t.Context()))
 }
 
+// What is being made nobody may use yet.
 func TestMigrateNotWhileOpen(t *testing.T) {
 	path, s := openNew(t)
 	setVersion(t, s, 0)
@@ -73,6 +74,8 @@ func TestMigrateNotWhileOpen(t *testing.T) {
 func setVersion(t *testing.T, s *Store, version int) {
 	t.Helper()
 	_, err := s.writer.ExecContext(t.Context(), `UPDATE goose_db_version SET version_id = ?`, version)
+	ok(t, err)
+	_, err = s.writer.ExecContext(t.Context(), `UPDATE compatibility SET oldest = ?`, version)
 	ok(t, err)
 }
 

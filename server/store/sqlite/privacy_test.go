@@ -16,6 +16,7 @@ import (
 	sqlite3driver "github.com/ncruces/go-sqlite3/driver"
 
 	"aankomst/server/store"
+	"aankomst/server/store/book"
 )
 
 // Nothing that is stored may be read from the files without the key.
@@ -32,7 +33,7 @@ func TestFilesTellNothing(t *testing.T) {
 	secrets := [][]byte{
 		testKey[:], token.Hash[:], []byte(token.Label), document,
 		[]byte("caw-1"), []byte("Centrum aan de Leie"), []byte("Westelijke groep"),
-		[]byte("SQLite format 3"), []byte("CREATE TABLE"), []byte("nullifier"), []byte(arrived),
+		[]byte("SQLite format 3"), []byte("CREATE TABLE"), []byte("nullifier"), []byte(book.Arrived),
 	}
 	for _, e := range codes {
 		secrets = append(secrets, e.Nullifier[:])

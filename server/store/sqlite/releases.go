@@ -10,19 +10,23 @@ import (
 
 // SaveDraft implements store.Releases.
 func (s *Store) SaveDraft(ctx context.Context, d store.Draft) error {
-	return s.write(ctx, func(tx tx) error {
-		return tx.exec(`INSERT INTO drafts (year, cut_off, body) VALUES (?, ?, ?)`, d.Year, d.CutOff, d.Body)
-	})
+	return s.write(ctx, func(tx tx) error { return saveDraft(tx, d) })
+}
+
+func saveDraft(tx tx, d store.Draft) error {
+	return tx.exec(`INSERT INTO drafts (year, cut_off, body) VALUES (?, ?, ?)`, d.Year, d.CutOff, d.Body)
 }
 
 // ListDrafts implements store.Releases.
 func (s *Store) ListDrafts(ctx context.Context, year int) (drafts []store.Draft, err error) {
 	err = s.read(ctx, func(tx tx) error {
-		drafts, err = collect(tx, scanDraft, `SELECT year, cut_off, body FROM drafts WHERE year = ? ORDER BY cut_off`, year)
+		drafts, err = collect(tx, scanDraft, selectDrafts+` WHERE year = ? ORDER BY cut_off`, year)
 		return err
 	})
 	return drafts, err
 }
+
+const selectDrafts = `SELECT year, cut_off, body FROM drafts`
 
 func scanDraft(row scanner) (d store.Draft, err error) {
 	return d, row.Scan(&d.Year, &d.CutOff, &d.Body)
@@ -46,9 +50,13 @@ func (s *Store) AppendRelease(ctx context.Context, r store.Release) error {
 		if r.Number != last.Number+1 || r.Previous != last.Digest {
 			return store.ErrConflict
 		}
-		return tx.exec(`INSERT INTO releases (number, year, cut_off, document, digest, previous) VALUES (?, ?, ?, ?, ?, ?)`,
-			r.Number, r.Year, r.CutOff, r.Document, r.Digest[:], r.Previous[:])
+		return insertRelease(tx, r)
 	})
+}
+
+func insertRelease(tx tx, r store.Release) error {
+	return tx.exec(`INSERT INTO releases (number, year, cut_off, document, digest, previous) VALUES (?, ?, ?, ?, ?, ?)`,
+		r.Number, r.Year, r.CutOff, r.Document, r.Digest[:], r.Previous[:])
 }
 
 const selectReleases = `SELECT number, year, cut_off, document, digest, previous FROM releases`

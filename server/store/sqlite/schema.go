@@ -19,10 +19,15 @@ import (
 )
 
 // Migrate makes the database at path when there is none, brings its schema up to date, and returns
-// how many migrations that took. Where there is something to do, it wraps store.ErrUnavailable when
-// anyone has the database open; store.ErrSchema when the schema is newer than this program's; and
-// ErrKey when the file cannot be read with the key.
+// how many migrations that took. Processes that have it open go on working, if their schema is that of
+// the version before. Of several at once one works; the others get store.ErrUnavailable, which is also
+// wrapped while the database is given another key. Errors wrap store.ErrSchema when the schema is newer
+// than this program's, and ErrKey when the file cannot be read with the key.
 func Migrate(ctx context.Context, path string, key [32]byte) (applied int, err error) {
+	return migrate(ctx, path, key, migrations.SQLite)
+}
+
+func migrate(ctx context.Context, path string, key [32]byte, steps fs.FS) (applied int, err error) {
 	if err := create(path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return 0, failed("make the database", err)
 	}
@@ -41,20 +46,42 @@ func Migrate(ctx context.Context, path string, key [32]byte) (applied int, err e
 	db := connect(path, "rw", key, 1, forWriting...)
 	defer func() { err = errors.Join(err, plain(db.Close())) }()
 
-	err = checkSchema(ctx, db)
+	err = checkSchema(ctx, db, steps)
 	if !errors.Is(err, errOlder) {
 		return 0, err
 	}
-	if err := lock.alone(); err != nil {
+	release, err := migrateAlone(ctx, path, lock, db)
+	if err != nil {
 		return 0, err
 	}
-	provider, err := goose.NewProvider(goose.DialectSQLite3, db, migrations.SQLite,
+	defer func() { err = errors.Join(err, release()) }()
+	provider, err := goose.NewProvider(goose.DialectSQLite3, db, steps,
 		goose.WithLogger(goose.NopLogger()), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
 		return 0, err
 	}
 	results, err := provider.Up(ctx)
 	return len(results), settled(ctx, err)
+}
+
+// migrateAlone keeps all others from a database that is being made, and others who migrate it from one
+// that is in use.
+func migrateAlone(ctx context.Context, path string, lock *fileLock, db *sql.DB) (release func() error, err error) {
+	version, err := foundVersion(ctx, db)
+	if err != nil {
+		return nil, settled(ctx, err)
+	}
+	if version == 0 {
+		return func() error { return nil }, lock.alone()
+	}
+	migrating, err := lockAlone(path + ".migration")
+	if errors.Is(err, store.ErrUnavailable) {
+		return nil, unavailable("the database is being migrated: try again later")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return migrating.release, nil
 }
 
 // create makes an empty file that only its owner can read, or fails with fs.ErrExist.
@@ -69,28 +96,34 @@ func create(path string) error {
 // errOlder is the one unknown schema that Migrate can help.
 var errOlder = fmt.Errorf("%w: it is older than this program: run `aankomst migrate`", store.ErrSchema)
 
-// checkSchema compares the schema of a database with the one this program knows.
-func checkSchema(ctx context.Context, db *sql.DB) error {
-	known, err := knownVersion()
+// checkSchema compares the schema of a database with the one that the given migrations make. A newer
+// one is fine when it says that programs of this version understand it.
+func checkSchema(ctx context.Context, db *sql.DB, steps fs.FS) error {
+	known, err := knownVersion(steps)
 	if err != nil {
 		return err
 	}
 	found, err := foundVersion(ctx, db)
-	switch {
-	case err != nil:
+	if err != nil {
 		return settled(ctx, err)
-	case found < known:
-		return errOlder
-	case found > known:
-		return fmt.Errorf("%w: it is newer than this program: use the newer program", store.ErrSchema)
-	default:
-		return nil
 	}
+	if found < known {
+		return errOlder
+	}
+	var oldest int64
+	err = db.QueryRowContext(ctx, `SELECT oldest FROM compatibility`).Scan(&oldest)
+	if err != nil {
+		return settled(ctx, err)
+	}
+	if known < oldest {
+		return fmt.Errorf("%w: it is newer than this program: use the newer program", store.ErrSchema)
+	}
+	return nil
 }
 
-// knownVersion is the number of the last embedded migration.
-func knownVersion() (int64, error) {
-	names, err := fs.Glob(migrations.SQLite, "*.sql")
+// knownVersion is the number of the last of the given migrations.
+func knownVersion(steps fs.FS) (int64, error) {
+	names, err := fs.Glob(steps, "*.sql")
 	if err != nil || len(names) == 0 {
 		return 0, errors.Join(errors.New("sqlite: no migrations are embedded"), err)
 	}

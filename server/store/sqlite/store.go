@@ -27,6 +27,7 @@ import (
 	"github.com/ncruces/go-sqlite3/driver"
 	_ "github.com/ncruces/go-sqlite3/vfs/adiantum" // registers the VFS that encrypts
 
+	"aankomst/migrations"
 	"aankomst/server/store"
 )
 
@@ -44,7 +45,9 @@ type Store struct {
 	file   os.FileInfo // the file that was opened, whatever the path names later
 	writer *sql.DB     // one connection
 	reader *sql.DB
-	lock   *fileLock
+	// callers is selectCallers, made ready once: every call runs it, and making it ready takes as long.
+	callers *sql.Stmt
+	lock    *fileLock
 
 	mu     sync.Mutex // guards closed, and calls against being added to once it is waited for
 	closed bool
@@ -97,7 +100,12 @@ func (s *Store) check(ctx context.Context) error {
 	if mode != "wal" {
 		return unavailable("the folder does not support a write-ahead log: keep the database on a local disk")
 	}
-	return checkSchema(ctx, s.reader)
+	if err := checkSchema(ctx, s.reader, migrations.SQLite); err != nil {
+		return err
+	}
+	var err error
+	s.callers, err = s.reader.PrepareContext(ctx, selectCallers)
+	return settled(ctx, err)
 }
 
 // Close waits for methods under way and releases the file. Methods called later fail with

@@ -35,6 +35,11 @@ func collect[T any](t tx, scan func(scanner) (T, error), query string, args ...a
 	if err != nil {
 		return nil, err
 	}
+	return scanned(rows, scan)
+}
+
+// scanned gathers what scan makes of each row, and closes the rows.
+func scanned[T any](rows *sql.Rows, scan func(scanner) (T, error)) ([]T, error) {
 	defer rows.Close()
 	var all []T
 	for rows.Next() {

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"time"
+
+	"aankomst/server/store"
 )
 
 // list keeps strings in one column, as a JSON array.
@@ -28,6 +30,18 @@ func (l *list) Scan(value any) error {
 	return json.Unmarshal([]byte(text), (*[]string)(l))
 }
 
+// pools reads a column that is a JSON array of pools.
+type pools []store.PoolOf
+
+// Scan implements sql.Scanner.
+func (p *pools) Scan(value any) error {
+	text, ok := value.(string)
+	if !ok {
+		return errors.New("sqlite: pools are not text")
+	}
+	return json.Unmarshal([]byte(text), (*[]store.PoolOf)(p))
+}
+
 // bytes32 reads a column of 32 bytes.
 type bytes32 [32]byte
 
@@ -41,11 +55,16 @@ func (b *bytes32) Scan(value any) error {
 	return nil
 }
 
-// seconds keeps a time to the second, the finest that anything here needs.
+// seconds keeps a time to the second, the finest that anything here needs. Where there is no row, there is
+// no time.
 type seconds struct{ *time.Time }
 
 // Scan implements sql.Scanner.
 func (s seconds) Scan(value any) error {
+	if value == nil {
+		*s.Time = time.Time{}
+		return nil
+	}
 	unix, ok := value.(int64)
 	if !ok {
 		return errors.New("sqlite: a time is not a number")

@@ -58,6 +58,13 @@ func writes() []call {
 		{"AppendRelease", func(ctx context.Context, s store.Store) error {
 			return s.AppendRelease(ctx, release(store.Release{}, "2026-06-30"))
 		}},
+		{"Fill", func(ctx context.Context, s store.Store) error {
+			err := s.Fill(ctx, store.Snapshot{Spent: func(func(store.SpentCode, error) bool) {}})
+			if errors.Is(err, store.ErrConflict) { // it is not empty
+				return nil
+			}
+			return err
+		}},
 		{"Ping", func(ctx context.Context, s store.Store) error { return s.Ping(ctx) }},
 	}
 }
@@ -70,11 +77,8 @@ func reads() []call {
 		{"Holders", func(ctx context.Context, s store.Store) error { _, err := s.Holders(ctx, year); return err }},
 		{"GetCentre", func(ctx context.Context, s store.Store) error { _, err := s.GetCentre(ctx, "a"); return err }},
 		{"ListCentres", func(ctx context.Context, s store.Store) error { _, err := s.ListCentres(ctx); return err }},
-		{"WrongCodes", func(ctx context.Context, s store.Store) error { _, err := s.WrongCodes(ctx, "a"); return err }},
-		{"TokenByHash", func(ctx context.Context, s store.Store) error {
-			_, err := s.TokenByHash(ctx, token("t1", 1).Hash)
-			return err
-		}},
+		{"Callers", func(ctx context.Context, s store.Store) error { _, err := s.Callers(ctx, [][32]byte{{1}}); return err }},
+		{"Callers of nobody", func(ctx context.Context, s store.Store) error { _, err := s.Callers(ctx, nil); return err }},
 		{"ListTokens", func(ctx context.Context, s store.Store) error { _, err := s.ListTokens(ctx); return err }},
 		{"ListDrafts", func(ctx context.Context, s store.Store) error { _, err := s.ListDrafts(ctx, year); return err }},
 		{"ListReleases", func(ctx context.Context, s store.Store) error { _, err := s.ListReleases(ctx); return err }},
@@ -85,6 +89,9 @@ func reads() []call {
 			}
 			return err
 		}},
+		{"Snapshot", func(ctx context.Context, s store.Store) error {
+			return s.Snapshot(ctx, func(all store.Snapshot) error { _, err := gather(all); return err })
+		}},
 	}
 }
 
@@ -94,8 +101,8 @@ type state struct {
 	cohorts  []store.Cohort
 	holders  []store.Holder
 	centres  []store.Centre
-	wrong    store.WrongCodes
 	tokens   []store.Token
+	callers  []store.Caller
 	drafts   []store.Draft
 	releases []store.Release
 }
@@ -107,8 +114,8 @@ func stateOf(t *testing.T, s store.Store) (all state) {
 	all.cohorts, errs[0] = s.ListCohorts(t.Context())
 	all.holders, errs[1] = s.Holders(t.Context(), year)
 	all.centres, errs[2] = s.ListCentres(t.Context())
-	all.wrong, errs[3] = s.WrongCodes(t.Context(), "a")
-	all.tokens, errs[4] = s.ListTokens(t.Context())
+	all.tokens, errs[3] = s.ListTokens(t.Context())
+	all.callers, errs[4] = s.Callers(t.Context(), [][32]byte{{1}})
 	all.drafts, errs[5] = s.ListDrafts(t.Context(), year)
 	all.releases, errs[6] = s.ListReleases(t.Context())
 	is(t, errors.Join(errs...), nil)

@@ -35,6 +35,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 			}
 		})
 	}
+	t.Run("Copies", func(t *testing.T) { RunCopies(t, open, open) })
 }
 
 // test is one promise of the contract and what shows that it is kept.

@@ -11,6 +11,12 @@ var tokenTests = []test{
 	{"an ID and a hash are taken once", tokenExists},
 	{"a token for a centre that does not exist", tokenCentre},
 	{"a token is revoked for good", revoke},
+	{"callers come in the order of their hashes", callersInOrder},
+	{"a caller comes with the pools of the centre", callersPools},
+	{"a caller comes with the wrong codes of the centre", callersWrongCodes},
+	{"a caller tells that the centre is archived", callersArchived},
+	{"as many callers at once as may be asked for", manyCallers},
+	{"callers are read in one state of the store", callersInOneState},
 }
 
 func token(id string, hash byte) store.Token {
@@ -24,15 +30,11 @@ func tokenComesBack(t *testing.T, s store.Store) {
 	expired := store.Token{ID: "t1", Hash: [32]byte{2}, Role: store.RoleAdministrator, ExpiresOn: "2001-01-01", Revoked: true}
 	for _, want := range []store.Token{token("t2", 1), expired} {
 		is(t, s.CreateToken(t.Context(), want), nil)
-		got, err := s.TokenByHash(t.Context(), want.Hash)
-		is(t, err, nil)
-		equal(t, got, want)
+		equal(t, callers(t, s, want.Hash)[0].Token, want)
 	}
 	all, err := s.ListTokens(t.Context())
 	is(t, err, nil)
 	equal(t, all, []store.Token{expired, token("t2", 1)})
-	_, err = s.TokenByHash(t.Context(), [32]byte{9})
-	is(t, err, store.ErrNotFound)
 }
 
 func tokenExists(t *testing.T, s store.Store) {

@@ -1,0 +1,11 @@
+//go:build unix
+
+package postgres
+
+import (
+	"testing"
+
+	"aankomst/server/store/storetest"
+)
+
+func TestConformance(t *testing.T) { storetest.Run(t, openNew) }

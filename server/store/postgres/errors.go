@@ -1,0 +1,155 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"aankomst/server/store"
+)
+
+// ErrAddress is wrapped when the address of the database cannot be read.
+var ErrAddress = errors.New("the address of the database cannot be used")
+
+// errAgain is returned when another transaction came between; nothing was changed.
+var errAgain = errors.New("another transaction came between")
+
+// The words of errors say what to do. They quote no statement and no value: PostgreSQL's own can.
+const (
+	wordsFull    = "the database's disk is full: make room"
+	wordsAway    = "the database cannot be reached: check that it runs, and the network"
+	wordsBusy    = "other transactions kept coming between: try again"
+	wordsRead    = "a backup is being made, or something else reads the whole database: try again when it is over"
+	wordsSignIn  = "the database lets this user in no more, or not yet: check user, password and pg_hba.conf"
+	wordsRights  = "the database user may not do this: it must own the database"
+	wordsMissing = "there is no such database: create it, owned by the user that the server signs in as"
+)
+
+// unavailable is an error that wraps store.ErrUnavailable.
+func unavailable(words string) error { return fmt.Errorf("%w: %s", store.ErrUnavailable, words) }
+
+// uncertain is an error that wraps store.ErrUncertain.
+func uncertain(words string) error { return fmt.Errorf("%w: %s", store.ErrUncertain, words) }
+
+// notConnected is an error from before a statement was sent.
+type notConnected struct{ cause error }
+
+func (e notConnected) Error() string { return e.cause.Error() }
+func (e notConnected) Unwrap() error { return e.cause }
+
+// unconnected marks that no connection was had. What the server's settings or schema forbid stays as it
+// is.
+func unconnected(err error) error {
+	if errors.Is(err, ErrTraces) {
+		return err
+	}
+	return notConnected{err}
+}
+
+// uncommitted says what the failure of a commit means. What the server refused was not committed,
+// unless it was on its way down: a commit that waits for its standby is in the log already. Silence may
+// be either.
+func uncommitted(err error) error {
+	var refused *pgconn.PgError
+	if errors.Is(err, pgx.ErrTxCommitRollback) || errors.As(err, &refused) && !lost(refused) {
+		return err
+	}
+	return uncertain("the connection was lost during the commit")
+}
+
+// lost reports whether an error is the server's word for a connection that is over.
+func lost(err *pgconn.PgError) bool { return err.Code[:2] == "57" || err.Code[:2] == "08" }
+
+// passes reports whether an attempt failed for a reason that may be gone the next time, and changed
+// nothing. It is not asked about commits but through uncommitted.
+func passes(err error) bool {
+	var refused *pgconn.PgError
+	var connecting notConnected
+	switch {
+	case errors.Is(err, store.ErrUncertain), errors.Is(err, ErrTraces):
+		return false
+	case errors.Is(err, errAgain):
+		return true
+	case errors.As(err, &refused):
+		switch refused.Code {
+		case "40001", "40P01", // serialization failure, deadlock
+			"25006", // read-only: the server was demoted
+			"53300": // too many connections
+			return true
+		}
+		return lost(refused)
+	case errors.As(err, &connecting):
+		return true
+	}
+	// What is neither the server's nor ours is the network's.
+	return !ours(err)
+}
+
+// ours reports whether an error is one of the contract's, or of a function that a caller handed in.
+func ours(err error) bool {
+	var callers failure
+	return errors.As(err, &callers) || errors.Is(err, pgx.ErrNoRows) || errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrExists) ||
+		errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrSchema)
+}
+
+// failure is an error of a function that a caller handed in.
+type failure struct{ error }
+
+func (f failure) Unwrap() error { return f.error }
+
+// plain puts an error of the database in the contract's terms.
+func plain(err error) error {
+	var refused *pgconn.PgError
+	var connecting notConnected
+	var callers failure
+	switch {
+	case err == nil, errors.Is(err, ErrTraces), errors.Is(err, ErrAddress):
+		return err
+	case errors.As(err, &callers):
+		return callers.error
+	case errors.Is(err, pgx.ErrNoRows):
+		return store.ErrNotFound
+	case ours(err):
+		return err
+	case errors.Is(err, errAgain):
+		return unavailable(wordsBusy)
+	case errors.As(err, &refused):
+		return refusal(refused.Code)
+	case errors.As(err, &connecting), errors.Is(err, context.DeadlineExceeded):
+		return unavailable(wordsAway)
+	default:
+		return unavailable(wordsAway)
+	}
+}
+
+// refusal says what an SQLSTATE means to whoever runs the server.
+func refusal(code string) error {
+	switch code {
+	case "23505": // unique
+		return store.ErrExists
+	case "23503": // foreign key
+		return store.ErrNotFound
+	case "40001", "40P01":
+		return unavailable(wordsBusy)
+	case "55P03": // a lock was waited for as long as may be
+		return unavailable(wordsRead)
+	case "53100":
+		return unavailable(wordsFull)
+	case "28000", "28P01":
+		return unavailable(wordsSignIn)
+	case "3D000":
+		return unavailable(wordsMissing)
+	case "42501":
+		return unavailable(wordsRights)
+	}
+	switch code[:2] {
+	case "08", "57", "25":
+		return unavailable(wordsAway)
+	case "53", "58", "XX": // no room for it, the system's or its own failure
+		return unavailable("the database failed, most likely for lack of room or memory: see its log (SQLSTATE " + code + ")")
+	}
+	return fmt.Errorf("postgres: unexpected SQLSTATE %s", code)
+}
