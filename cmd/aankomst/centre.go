@@ -40,7 +40,7 @@ func (c centreAddCmd) Run(ctx context.Context, a *app) error {
 	if err := server.CheckCentre(centre); err != nil {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
-	return a.withStore(ctx, func(e *embedded) error {
+	return a.withStore(ctx, func(e *opened) error {
 		if err := e.CreateCentre(ctx, centre); err != nil {
 			return fmt.Errorf("the centre %s: %w", c.ID, err)
 		}
@@ -68,7 +68,7 @@ type centreView struct {
 
 // Run lists the centres.
 func (c centreListCmd) Run(ctx context.Context, a *app) error {
-	return a.withStore(ctx, func(e *embedded) error {
+	return a.withStore(ctx, func(e *opened) error {
 		centres, err := e.ListCentres(ctx)
 		if err != nil {
 			return err
@@ -98,7 +98,7 @@ type centreArchiveCmd struct {
 
 // Run archives a centre.
 func (c centreArchiveCmd) Run(ctx context.Context, a *app) error {
-	return a.withStore(ctx, func(e *embedded) error {
+	return a.withStore(ctx, func(e *opened) error {
 		_, err := e.UpdateCentre(ctx, c.ID, func(centre *store.Centre) error {
 			centre.Archived = true
 			return nil

@@ -66,7 +66,7 @@ func (c centreImportCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	return a.withStore(ctx, func(e *embedded) error {
+	return a.withStore(ctx, func(e *opened) error {
 		existing, err := e.ListCentres(ctx)
 		if err != nil {
 			return err
@@ -235,7 +235,7 @@ func (p *importPlan) add(row importRow, same bool) {
 	p.rows = append(p.rows, row)
 }
 
-func (r importRow) apply(ctx context.Context, e *embedded) error {
+func (r importRow) apply(ctx context.Context, e *opened) error {
 	if !r.isNew {
 		_, err := e.UpdateCentre(ctx, r.id, r.change)
 		return err

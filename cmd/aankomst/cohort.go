@@ -76,10 +76,10 @@ func (c cohortOpenCmd) Run(ctx context.Context, a *app) error {
 	})
 }
 
-// withKeeper runs a command with a keeper of the embedded store's cohorts, which lets go of every key
+// withKeeper runs a command with a keeper of the store's cohorts, which lets go of every key
 // when it is done.
 func (a *app) withKeeper(ctx context.Context, command func(*cohort.Keeper) error) error {
-	return a.withStore(ctx, func(e *embedded) error {
+	return a.withStore(ctx, func(e *opened) error {
 		keeper, err := e.keeper()
 		if err != nil {
 			return err
@@ -120,7 +120,7 @@ type cohortListCmd struct{}
 
 // Run lists the cohorts.
 func (cohortListCmd) Run(ctx context.Context, a *app) error {
-	return a.withStore(ctx, func(e *embedded) error {
+	return a.withStore(ctx, func(e *opened) error {
 		cohorts, err := e.ListCohorts(ctx)
 		if err != nil {
 			return err

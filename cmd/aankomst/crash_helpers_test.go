@@ -62,8 +62,10 @@ func noError(t *testing.T, err error) {
 // office is an organisation that was set up with the program's own commands: three centres in one
 // pool, this year's cohort, and a token for each desk.
 type office struct {
-	t        *testing.T
-	folder   string
+	t      *testing.T
+	folder string
+	// postgres is the address of the database; empty for the embedded store.
+	postgres string
 	year     int
 	identity *age.X25519Identity
 	// counsellor and intake are tokens; one of the latter for each centre.
@@ -78,25 +80,46 @@ func newOffice(t *testing.T) *office {
 	identity, err := age.GenerateX25519Identity()
 	noError(t, err)
 	o := &office{t: t, folder: filepath.Join(t.TempDir(), "data"), year: calendar.Year(time.Now()), identity: identity}
+	o.addCentres()
+	o.tool("cohort", "open", strconv.Itoa(o.year), "--escrow", identity.Recipient().String(), "--pool", "CGG:50:"+strings.Join(centresOfOffice, ","))
+	o.addTokens()
+	return o
+}
+
+func (o *office) addCentres() {
+	o.t.Helper()
 	for _, id := range centresOfOffice {
 		o.tool("centre", "add", id, "--name", "Centre "+id, "--type", "CGG")
 	}
-	o.tool("cohort", "open", strconv.Itoa(o.year), "--escrow", identity.Recipient().String(), "--pool", "CGG:50:"+strings.Join(centresOfOffice, ","))
+}
+
+func (o *office) addTokens() {
+	o.t.Helper()
 	o.counsellor = o.token("COUNSELLOR")
 	for _, id := range centresOfOffice {
 		o.intake = append(o.intake, o.token("INTAKE", "--centre", id))
 	}
-	return o
 }
 
 // tool runs one of the program's commands in this process and returns what it prints.
 func (o *office) tool(args ...string) []byte {
 	o.t.Helper()
-	var out, errOut bytes.Buffer
-	if err := run(o.t.Context(), append(args, "--data", o.folder, "--json"), strings.NewReader(""), &out, &errOut); err != nil {
-		o.t.Fatalf("aankomst %s: %v\n%s", strings.Join(args, " "), err, errOut.String())
+	out, err := o.try(args...)
+	if err != nil {
+		o.t.Fatalf("aankomst %s: %v", strings.Join(args, " "), err)
 	}
-	return out.Bytes()
+	return out
+}
+
+// try is tool for what may fail.
+func (o *office) try(args ...string) ([]byte, error) {
+	o.t.Helper()
+	var out, errOut bytes.Buffer
+	err := run(o.t.Context(), append(args, "--data", o.folder, "--postgres", o.postgres, "--json"), strings.NewReader(""), &out, &errOut)
+	if err != nil {
+		err = fmt.Errorf("%w\n%s", err, errOut.String())
+	}
+	return out.Bytes(), err
 }
 
 func (o *office) token(role string, more ...string) string {
@@ -148,7 +171,7 @@ type child struct {
 // serve starts a process that serves on the office's folder, at ports of its own.
 func (o *office) serve(environment ...string) *child {
 	o.t.Helper()
-	c := &child{t: o.t, process: exec.Command(os.Args[0], "serve", "--data", o.folder, "--json", "--log-level", "debug",
+	c := &child{t: o.t, process: exec.Command(os.Args[0], "serve", "--data", o.folder, "--postgres", o.postgres, "--json", "--log-level", "debug",
 		"--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0")}
 	// gRPC, too, is asked to log all it can.
 	environment = append(environment, childVariable+"=1", "GRPC_GO_LOG_SEVERITY_LEVEL=info", "GRPC_GO_LOG_VERBOSITY_LEVEL=99")

@@ -92,7 +92,7 @@ func (c *demoClock) release()           { c.set.Store(nil) }
 // demo is a running demonstration.
 type demo struct {
 	*app
-	store      *embedded
+	store      *opened
 	clock      *demoClock
 	connection *grpc.ClientConn
 	escrow     string
@@ -108,13 +108,13 @@ func (c demoCmd) Run(ctx context.Context, a *app) (err error) {
 		return fmt.Errorf("no temporary folder for the demo: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	a.Data, a.Keys = folder, ""
+	a.Data, a.Keys, a.Postgres = folder, "", ""
 
 	listeners, err := c.listen()
 	if err != nil {
 		return err
 	}
-	return a.withStore(ctx, func(e *embedded) error {
+	return a.withStore(ctx, func(e *opened) error {
 		d := &demo{app: a, store: e, clock: new(demoClock)}
 		d.clock.setTo(demoTime(demoYears[0].year, time.January, 2))
 		e.clock = d.clock.now

@@ -16,6 +16,7 @@ import (
 	"aankomst/server/cohort"
 	"aankomst/server/release"
 	"aankomst/server/store"
+	"aankomst/server/store/postgres"
 )
 
 // The exit codes; the help explains them.
@@ -37,7 +38,7 @@ func exitCode(err error) int {
 		return exitDone
 	case errors.Is(err, errUsage), errors.As(err, &malformed), errors.Is(err, cohort.ErrPlan),
 		errors.Is(err, cohort.ErrRecipient), errors.Is(err, access.ErrRequest), errors.Is(err, access.ErrLimits),
-		errors.Is(err, release.ErrPolicy), errors.Is(err, server.ErrPlain), errors.As(err, &address):
+		errors.Is(err, release.ErrPolicy), errors.Is(err, server.ErrPlain), errors.Is(err, postgres.ErrAddress), errors.As(err, &address):
 		return exitUsage
 	case errors.Is(err, errRefused), errors.Is(err, cohort.ErrTooSoon), errors.Is(err, store.ErrExists),
 		errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrConflict), errors.Is(err, client.ErrFingerprint),

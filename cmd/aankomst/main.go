@@ -29,7 +29,7 @@ func main() {
 type app struct {
 	Settings
 
-	Serve   serveCmd   `cmd:"" group:"server" help:"Run the server on the embedded store."`
+	Serve   serveCmd   `cmd:"" group:"server" help:"Run the server."`
 	Demo    demoCmd    `cmd:"" group:"server" help:"Show everything at work on an invented organisation, in a temporary folder."`
 	Migrate migrateCmd `cmd:"" group:"store" help:"Make the store, or bring its schema up to date after an upgrade."`
 	Backup  backupCmd  `cmd:"" group:"store" help:"Copy the store, encrypted, while it is in use."`

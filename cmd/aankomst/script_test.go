@@ -17,6 +17,7 @@ import (
 
 	"aankomst/refcode"
 	"aankomst/server/calendar"
+	"aankomst/server/store/postgres/pgtest"
 )
 
 // The scripts are written to be read: each shows a part of the command line to somebody who is new to it.
@@ -28,6 +29,7 @@ import (
 //	serving FILE               waits for the addresses that a server in the background prints to the file
 //	mishear FROM TO            writes a code with its last symbol changed
 //	empty FOLDER               there is nothing in the folder
+//	database NAME              puts the address of a new, empty PostgreSQL database into an environment variable
 //
 // the programs past-cohort and past-releases, which make a data folder with the open cohort of a year that is
 // over, or with the releases of 2017 to 2019, and the variables YEAR, LAST_YEAR and FAR_YEAR (this year, the
@@ -50,10 +52,11 @@ func TestScripts(t *testing.T) {
 			} {
 				env.Setenv(name, value)
 			}
+			env.Values[scriptTest{}] = env.T()
 			return os.Mkdir(home, 0o700)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "json": checkJSON, "keep": keep, "serving": serving, "mishear": mishear, "empty": empty,
+			"exits": exits, "json": checkJSON, "keep": keep, "serving": serving, "mishear": mishear, "empty": empty, "database": database,
 		},
 	})
 }
@@ -160,4 +163,15 @@ func empty(ts *testscript.TestScript, neg bool, args []string) {
 	if len(entries) > 0 {
 		ts.Fatalf("in %s there is %s", args[0], entries[0].Name())
 	}
+}
+
+// scriptTest is the key of a script's own test.
+type scriptTest struct{}
+
+// newDatabases have no schema yet.
+var newDatabases = pgtest.NewTemplate(nil)
+
+func database(ts *testscript.TestScript, neg bool, args []string) {
+	use(ts, !neg && len(args) == 1, "database NAME")
+	ts.Setenv(args[0], newDatabases.Database(ts.Value(scriptTest{}).(testing.TB)))
 }

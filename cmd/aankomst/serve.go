@@ -44,7 +44,7 @@ func (c serveCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	return a.withStore(ctx, func(e *embedded) error {
+	return a.withStore(ctx, func(e *opened) error {
 		keeper, err := e.keeper()
 		if err != nil {
 			return err
@@ -101,7 +101,7 @@ func (c ServeSettings) listen() (listeners server.Listeners, err error) {
 }
 
 // greet says where the server listens and what to do first.
-func (a *app) greet(ctx context.Context, e *embedded, listeners server.Listeners) error {
+func (a *app) greet(ctx context.Context, e *opened, listeners server.Listeners) error {
 	scheme := "http"
 	if listeners.TLS != nil {
 		scheme = "https"

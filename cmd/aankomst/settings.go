@@ -26,11 +26,13 @@ const tokenVariable = envPrefix + "_TOKEN"
 // configuration file is the flag's name. Flags without one belong to a single call: nobody closes a cohort
 // or voids a replacement because of what an environment holds.
 type Settings struct {
-	Config   string `help:"JSON file of settings: flag names as keys. Unknown keys are refused." env:"AANKOMST_CONFIG" placeholder:"FILE"`
-	Data     string `help:"Folder of the embedded store; ~/.local/share/aankomst by default." env:"AANKOMST_DATA" default:"${data}" placeholder:"FOLDER"`
-	Keys     string `help:"Folder of the keys, mode 0700; put it on an encrypted volume, apart from backups. By default: keys in the data folder." env:"AANKOMST_KEYS" placeholder:"FOLDER"`
-	JSON     bool   `name:"json" help:"Print results as JSON." env:"AANKOMST_JSON"`
-	LogLevel string `help:"How much is logged: debug, info, warn, error. No level logs anything of a referral or an arrival." env:"AANKOMST_LOG_LEVEL" enum:"debug,info,warn,error" default:"info"`
+	Config         string   `help:"JSON file of settings: flag names as keys. Unknown keys are refused." env:"AANKOMST_CONFIG" placeholder:"FILE"`
+	Data           string   `help:"Folder of the embedded store, and of the keys unless --keys is given; ~/.local/share/aankomst by default." env:"AANKOMST_DATA" default:"${data}" placeholder:"FOLDER"`
+	Postgres       string   `help:"Address of a PostgreSQL database to use in place of the embedded store: a URL, or key=value words. Put it in the environment: arguments can be seen by others." env:"AANKOMST_POSTGRES" placeholder:"ADDRESS"`
+	PostgresAccept []string `help:"Settings of the database that keep traces and are accepted knowingly, by name, such as archive_mode; see docs/operations.md." env:"AANKOMST_POSTGRES_ACCEPT" placeholder:"NAME,..."`
+	Keys           string   `help:"Folder of the keys, mode 0700; put it on an encrypted volume, apart from backups. By default: keys in the data folder." env:"AANKOMST_KEYS" placeholder:"FOLDER"`
+	JSON           bool     `name:"json" help:"Print results as JSON." env:"AANKOMST_JSON"`
+	LogLevel       string   `help:"How much is logged: debug, info, warn, error. No level logs anything of a referral or an arrival." env:"AANKOMST_LOG_LEVEL" enum:"debug,info,warn,error" default:"info"`
 }
 
 // keyFolder returns the folder of the keys.

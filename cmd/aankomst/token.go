@@ -35,7 +35,7 @@ func (c tokenCreateCmd) Run(ctx context.Context, a *app) error {
 		Label: c.Label, Role: store.Role(strings.ToUpper(c.Role)), Centre: c.Centre,
 		Validity: time.Duration(min(c.Days, 100_000)) * 24 * time.Hour,
 	}
-	return a.withStore(ctx, func(e *embedded) error {
+	return a.withStore(ctx, func(e *opened) error {
 		secret, token, err := access.Create(ctx, e, request, e.clock())
 		if err != nil {
 			return err
@@ -74,7 +74,7 @@ type tokenListCmd struct{}
 
 // Run lists the tokens.
 func (tokenListCmd) Run(ctx context.Context, a *app) error {
-	return a.withStore(ctx, func(e *embedded) error {
+	return a.withStore(ctx, func(e *opened) error {
 		tokens, err := e.ListTokens(ctx)
 		if err != nil {
 			return err
@@ -95,7 +95,7 @@ type tokenRevokeCmd struct {
 
 // Run revokes a token.
 func (c tokenRevokeCmd) Run(ctx context.Context, a *app) error {
-	return a.withStore(ctx, func(e *embedded) error {
+	return a.withStore(ctx, func(e *opened) error {
 		if err := e.RevokeToken(ctx, c.ID); err != nil {
 			return fmt.Errorf("the token %s: %w", c.ID, err)
 		}
