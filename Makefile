@@ -57,8 +57,20 @@ vectors: ## Write the test vectors of refcode anew
 bench: build ## Measure what docs/benchmarks.md quotes
 	tools/bench.sh
 
+.PHONY: dist/aankomst
+dist/aankomst:
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=true -ldflags='-s -w' -o $@ ./cmd/aankomst
+
+.PHONY: deb
+deb: dist/aankomst ## Build a Debian package in dist/; GOARCH=arm64 for another machine
+	tools/deb.sh $< dist
+
+.PHONY: image
+image: dist/aankomst ## Build a container image
+	tools/image.sh $<
+
 .PHONY: prepare
-prepare: ## Install what the checks need: a C compiler for the race detector, Node.js for buf
+prepare: ## Install what the checks need: a C compiler for the race detector, Node.js for buf, PostgreSQL for tests
 	tools/prepare.sh
 
 tools/node_modules: tools/package-lock.json
