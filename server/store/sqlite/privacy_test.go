@@ -304,3 +304,34 @@ func TestListIsValue(t *testing.T) {
 		}
 	}
 }
+
+// A call that changes nothing is as durable, and as slow, as one that does: otherwise the time that it
+// takes would tell whether a code has arrived.
+func TestWhatChangesNothingIsWrittenToo(t *testing.T) {
+	path, s := openNew(t)
+	ok(t, createCohort(t.Context(), s))
+	codes := arrivals(4)
+	arrived, voided := codes[0].Nullifier, codes[1].Nullifier
+	of := func(kind store.Kind, n store.Nullifier) store.Entry {
+		return store.Entry{Kind: kind, Year: year, Pool: 1, Nullifier: n}
+	}
+	record(t, s, of(store.Arrive, arrived), of(store.Void, voided))
+	size := func() int64 {
+		info, err := os.Stat(path + "-wal")
+		ok(t, err)
+		return info.Size()
+	}
+	for _, e := range []store.Entry{
+		of(store.Arrive, arrived), of(store.Void, arrived), of(store.Void, voided),
+		of(store.Undo, codes[2].Nullifier), of(store.Arrive, voided), of(store.Undo, voided),
+	} {
+		before := size()
+		record(t, s, e)
+		if size() == before {
+			t.Errorf("kind %d: nothing was written", e.Kind)
+		}
+	}
+	if n := arrivedIn(t, s); n != 1 {
+		t.Errorf("%d arrived", n)
+	}
+}
