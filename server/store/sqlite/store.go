@@ -126,7 +126,7 @@ func (s *Store) Close() error {
 // Ping writes one row and reads it from another connection.
 func (s *Store) Ping(ctx context.Context) error {
 	err := s.write(ctx, func(tx tx) error {
-		return tx.exec(`UPDATE probe SET flip = 1 - flip`)
+		return tx.exec(flipProbe)
 	})
 	if err != nil {
 		return err
@@ -136,6 +136,9 @@ func (s *Store) Ping(ctx context.Context) error {
 		return tx.row(`SELECT flip FROM probe`).Scan(&flip)
 	})
 }
+
+// flipProbe writes one row, whatever else there is to write.
+const flipProbe = `UPDATE probe SET flip = 1 - flip`
 
 // inPlace refuses to go on with a file that was removed or replaced while it is open: it could be written
 // to, and nobody would ever find what was written.
