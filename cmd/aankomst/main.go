@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -43,6 +44,8 @@ type app struct {
 	Confirm confirmCmd `cmd:"" group:"client" help:"Confirm an arrival with its code."`
 	Undo    undoCmd    `cmd:"" group:"client" help:"Take a mistaken confirmation back, with its code."`
 	Release releaseCmd `cmd:"" group:"client" help:"Publish, list, show, export and verify releases."`
+
+	Version kong.VersionFlag `help:"Print the version and end."`
 
 	in       io.Reader
 	out, err io.Writer
@@ -84,7 +87,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	a := &app{in: in, out: out, err: errOut}
 	parser, err := kong.New(a,
 		kong.Name("aankomst"), kong.Description(description), kong.ExplicitGroups(groups),
-		kong.Resolvers(new(configFile)), defaults(),
+		kong.Resolvers(new(configFile)), defaults(), kong.Vars{"version": version()},
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
 		kong.Writers(out, errOut), kong.Exit(func(code int) { panic(exited{code}) }),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(a),
@@ -103,6 +106,14 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 		return unparsed(err)
 	}
 	return chosen.Run()
+}
+
+// version is that of the module, as the build recorded it; (devel) where it did not.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info.Main.Version
+	}
+	return "(devel)"
 }
 
 // unparsed says what is wrong with the arguments. One that is too many may be a code, given the wrong way:
