@@ -4,6 +4,7 @@ GO ?= go
 TOOL = $(GO) tool -modfile=tools/go.mod
 BUF = PATH="$(CURDIR)/tools/node_modules/.bin:$$PATH" buf
 FUZZTIME ?= 30s
+LOAD ?= --private-postgres
 
 .PHONY: help
 help: ## Show what can be made
@@ -56,6 +57,11 @@ vectors: ## Write the test vectors of refcode anew
 .PHONY: bench
 bench: build ## Measure what docs/benchmarks.md quotes
 	tools/bench.sh
+
+.PHONY: load
+load: build ## Put load on a server, a PostgreSQL and TLS of this run's own; LOAD=--help for more
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/aankomst-bench ./cmd/aankomst-bench
+	bin/aankomst-bench $(LOAD)
 
 .PHONY: dist/aankomst
 dist/aankomst:

@@ -27,7 +27,8 @@ func TestTheSettings(t *testing.T) {
 	t.Parallel()
 	names := settingNames(parserOf(t).Model.Node)
 	want := []string{
-		"ca", "config", "data", "grpc", "http", "json", "keys", "log-level", "metrics", "pins", "server", "timeout",
+		"ca", "config", "data", "grpc", "http", "json", "keys", "log-level", "metrics", "pins",
+		"postgres", "postgres-accept", "server", "timeout",
 		"tls-cert", "tls-key", "token-file", "wrong-per-day", "wrong-per-minute",
 	}
 	if got := slices.Sorted(maps.Keys(names)); !slices.Equal(got, want) {
