@@ -61,8 +61,7 @@ type Store struct {
 var _ store.Store = (*Store)(nil)
 
 // Open connects to the database at an address in one of the forms of libpq: a URL or key=value words.
-// It may name several hosts: with target_session_attrs=read-write the one that can be written is
-// found, also after another was promoted. The error wraps
+// It may name several hosts: the one that can be written is found, also after another was promoted. The error wraps
 // store.ErrNotFound when Migrate has made no schema there yet, store.ErrSchema when the schema is not one that this program can use, ErrTraces when the database
 // keeps what it must not, and store.ErrUnavailable when it cannot be reached or used now.
 func Open(ctx context.Context, address string, options Options) (*Store, error) {
@@ -97,6 +96,10 @@ func configure(address string, options Options) (*pgxpool.Config, error) {
 	}
 	if connection.ConnectTimeout == 0 {
 		connection.ConnectTimeout = connectTime
+	}
+	if connection.ValidateConnect == nil {
+		// A standby would serve reads of the past and refuse to record.
+		connection.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
 	if !strings.Contains(address, "pool_max_conns") {
 		config.MaxConns = maxConnections
