@@ -8,12 +8,20 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"aankomst/server/store"
 )
 
 // MaxWaiting bounds the calls that wait.
 const MaxWaiting = 4096
+
+// When at least busyFrom were served together, more are on their way: letting them come for a moment
+// spreads what serving costs over more of them, and costs nobody else anything.
+const (
+	busyFrom = 6
+	moment   = time.Millisecond
+)
 
 var (
 	// ErrStopped is returned once a gatherer is closed; nothing was served.
@@ -111,8 +119,12 @@ func (g *Gatherer[Q, A]) hand(c *call[Q, A]) error {
 // run serves whatever waits, again and again.
 func (g *Gatherer[Q, A]) run() {
 	defer close(g.done)
+	busy := false
 	for first := range g.waiting {
 		batch := []*call[Q, A]{first}
+		if busy {
+			time.Sleep(moment)
+		}
 	gather:
 		for len(batch) < g.most {
 			select {
@@ -126,6 +138,7 @@ func (g *Gatherer[Q, A]) run() {
 			}
 		}
 		g.answer(batch)
+		busy = len(batch) >= busyFrom
 	}
 }
 
