@@ -55,7 +55,7 @@ func (k *Keeper) Close(ctx context.Context, year int, options CloseOptions) (sto
 		if err != nil || waitsFor != "" {
 			return cohort, nonEmpty(waitsFor), err
 		}
-		if err := k.Store.AdvanceCohort(ctx, year, cohort.Stage, next(cohort.Stage)); err != nil {
+		if err := k.Store.AdvanceCohort(ctx, year, cohort.Stage, cohort.Stage.Next()); err != nil {
 			return cohort, nil, err
 		}
 	}
@@ -162,8 +162,8 @@ func (k *Keeper) reclose(ctx context.Context, cohort store.Cohort) error {
 			return err
 		}
 	}
-	for stage := cohort.Stage; before(stage, until); stage = next(stage) {
-		if err := k.Store.AdvanceCohort(ctx, cohort.Year, stage, next(stage)); err != nil {
+	for stage := cohort.Stage; before(stage, until); stage = stage.Next() {
+		if err := k.Store.AdvanceCohort(ctx, cohort.Year, stage, stage.Next()); err != nil {
 			return err
 		}
 	}
@@ -173,16 +173,6 @@ func (k *Keeper) reclose(ctx context.Context, cohort store.Cohort) error {
 // before reports whether a stage comes before another.
 func before(a, b store.Stage) bool {
 	return slices.Index(store.Stages, a) < slices.Index(store.Stages, b)
-}
-
-// next returns the stage after one that is not the last.
-func next(stage store.Stage) store.Stage {
-	for i, s := range store.Stages {
-		if s == stage {
-			return store.Stages[i+1]
-		}
-	}
-	return stage
 }
 
 func nonEmpty(line string) []string {

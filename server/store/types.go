@@ -1,6 +1,9 @@
 package store
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Kind says what an entry does.
 type Kind uint8
@@ -134,6 +137,14 @@ const (
 var Stages = []Stage{
 	StageOpen, StageClosing, StageReleased, StageAcknowledged,
 	StageKeyDestroyed, StageEscrowDestroyed, StageClosed,
+}
+
+// Next returns the stage after a stage; empty after the last, and for what is no stage.
+func (s Stage) Next() Stage {
+	if at := slices.Index(Stages, s); at >= 0 && at+1 < len(Stages) {
+		return Stages[at+1]
+	}
+	return ""
 }
 
 // Cohort is all codes issued in one calendar year.

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -144,7 +143,7 @@ func (s *Store) AdvanceCohort(ctx context.Context, year int, from, to store.Stag
 		if err != nil {
 			return err
 		}
-		if stage != from || !follows(from, to) {
+		if stage != from || to == "" || from.Next() != to {
 			return store.ErrConflict
 		}
 		if err := tx.exec(`UPDATE cohorts SET stage = $1 WHERE year = $2`, to, year); err != nil {
@@ -158,12 +157,6 @@ func (s *Store) AdvanceCohort(ctx context.Context, year int, from, to store.Stag
 		}
 		return tx.exec(`DROP TABLE ` + partition(year))
 	})
-}
-
-// follows reports whether to is the stage right after from.
-func follows(from, to store.Stage) bool {
-	i := slices.Index(store.Stages, from)
-	return i >= 0 && i+1 < len(store.Stages) && store.Stages[i+1] == to
 }
 
 // Beat implements store.Cohorts.

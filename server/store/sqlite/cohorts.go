@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"slices"
 	"time"
 
 	"aankomst/server/store"
@@ -135,7 +134,7 @@ func (s *Store) AdvanceCohort(ctx context.Context, year int, from, to store.Stag
 			if err != nil {
 				return err
 			}
-			if stage != from || !follows(from, to) {
+			if stage != from || to == "" || from.Next() != to {
 				return store.ErrConflict
 			}
 			if err := tx.exec(`UPDATE cohorts SET stage = ? WHERE year = ?`, to, year); err != nil {
@@ -152,12 +151,6 @@ func (s *Store) AdvanceCohort(ctx context.Context, year int, from, to store.Stag
 		// The rows are gone and their bytes overwritten; older copies of their pages are not yet.
 		return compact(ctx, conn)
 	})
-}
-
-// follows reports whether to is the stage right after from.
-func follows(from, to store.Stage) bool {
-	i := slices.Index(store.Stages, from)
-	return i >= 0 && i+1 < len(store.Stages) && store.Stages[i+1] == to
 }
 
 // Beat implements store.Cohorts.

@@ -27,20 +27,23 @@ import (
 )
 
 // Variable is the environment variable that may hold the address of a server for Template to use
-// instead of one of its own. Its user must be allowed to create databases.
-const Variable = "AANKOMST_TEST_POSTGRES"
+// instead of one of its own. Its user must be allowed to create databases. It does not begin with AANKOMST_, as
+// the program refuses what looks like a setting and is none.
+const Variable = "PGTEST_SERVER"
 
 // patience is how long anything may take before a test gives up: it decides no test that is right.
 const patience = 2 * time.Minute
 
 // Main runs the tests of a package and then removes what they shared: the server behind Template, or
-// the templates on the server that Variable names. A package that uses Template calls it from TestMain.
-func Main(m *testing.M) {
-	m.Run()
+// the templates on the server that Variable names; it returns the tests' exit code. A package that uses
+// Template calls it from TestMain.
+func Main(m *testing.M) int {
+	code := m.Run()
 	if err := shared.remove(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	return code
 }
 
 // Template is a database that is prepared once in a process and cloned for each test. Make one with
