@@ -44,6 +44,8 @@ func exitCode(err error) int {
 		errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrConflict), errors.Is(err, client.ErrFingerprint),
 		errors.Is(err, client.ErrCentre), errors.Is(err, client.ErrPools), errors.Is(err, refcode.ErrPool), errors.Is(err, refcode.ErrProof):
 		return exitRefused
+	case errors.Is(err, postgres.ErrTraces):
+		return exitFailed
 	case errors.Is(err, store.ErrUnavailable):
 		return exitLater
 	case errors.Is(err, errNoToken):

@@ -77,7 +77,7 @@ func (f *Folder) Create(key *Key) (*Key, error) {
 func (f *Folder) Load(year int) (*Key, error) {
 	document, err := f.Read(KeyFile(year))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%w: %s; restore it from the escrow copy with: age --decrypt -i IDENTITY -o %s ESCROW-COPY",
+		return nil, fmt.Errorf("%w: %s; restore it from the escrow copy with: umask 077; age --decrypt -i IDENTITY -o %s ESCROW-COPY",
 			ErrNoKey, f.Path(KeyFile(year)), KeyFile(year))
 	}
 	if err != nil {

@@ -142,7 +142,7 @@ func refusal(code string) error {
 		return unavailable(wordsSignIn)
 	case "3D000":
 		return unavailable(wordsMissing)
-	case "42501":
+	case "42501", "42P01": // a table that is there for another role
 		return unavailable(wordsRights)
 	}
 	switch code[:2] {

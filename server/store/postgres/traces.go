@@ -2,16 +2,18 @@ package postgres
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"aankomst/server/store"
 )
 
-// ErrTraces is wrapped when the database keeps what must not be kept, or does not keep what must.
-var ErrTraces = errors.New("the database's settings would betray callers or lose counts")
+// ErrTraces is wrapped, and wraps store.ErrUnavailable, when the database keeps what must not be kept, or
+// does not keep what must.
+var ErrTraces = fmt.Errorf("%w: its settings would betray callers or lose counts", store.ErrUnavailable)
 
 // trace is a setting of the database that is looked at when a connection is made.
 type trace struct {
