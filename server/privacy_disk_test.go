@@ -16,6 +16,7 @@ import (
 	"aankomst/server/calendar"
 	"aankomst/server/servertest"
 	"aankomst/server/store"
+	"aankomst/server/store/sqlite"
 )
 
 // filesOf reads everything below a folder but the key folder, and fails on a file that it does not know.
@@ -69,7 +70,7 @@ func (p *party) season() {
 		return err == nil
 	})
 	p.round()
-	must(t, p.f.Store.Backup(t.Context(), filepath.Join(p.f.Folder, "backup.db")))
+	must(t, p.f.Store.(*sqlite.Store).Backup(t.Context(), filepath.Join(p.f.Folder, "backup.db")))
 }
 
 // Whoever has a copy of the disk without the key folder learns nothing at all, and with the store's key

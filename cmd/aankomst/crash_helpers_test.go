@@ -3,29 +3,21 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"filippo.io/age"
-	"google.golang.org/grpc"
 
-	client "aankomst/clients/go"
 	"aankomst/server/calendar"
 	"aankomst/server/cohort"
 	"aankomst/server/store"
-	"aankomst/server/store/sqlite"
 )
 
 const (
@@ -77,9 +69,15 @@ var centresOfOffice = []string{"cgg-a", "cgg-b", "cgg-c"}
 
 func newOffice(t *testing.T) *office {
 	t.Helper()
+	return newOfficeAt(t, "")
+}
+
+// newOfficeAt is newOffice with the address of a database.
+func newOfficeAt(t *testing.T, postgres string) *office {
+	t.Helper()
 	identity, err := age.GenerateX25519Identity()
 	noError(t, err)
-	o := &office{t: t, folder: filepath.Join(t.TempDir(), "data"), year: calendar.Year(time.Now()), identity: identity}
+	o := &office{t: t, folder: filepath.Join(t.TempDir(), "data"), postgres: postgres, year: calendar.Year(time.Now()), identity: identity}
 	o.addCentres()
 	o.tool("cohort", "open", strconv.Itoa(o.year), "--escrow", identity.Recipient().String(), "--pool", "CGG:50:"+strings.Join(centresOfOffice, ","))
 	o.addTokens()
@@ -135,13 +133,28 @@ func (o *office) keyPath(name string) string { return filepath.Join(o.folder, "k
 // cohortKey returns where the key of the cohort lies.
 func (o *office) cohortKey() string { return o.keyPath(cohort.KeyFile(o.year)) }
 
-// counts opens the store, which no server may need at the moment, and returns what is counted.
-func (o *office) counts() store.Counts {
+// counts returns what is counted, after comparing it with the codes that are spent. No server may need an
+// embedded store at the moment.
+func (o *office) counts() (counts store.Counts) {
 	o.t.Helper()
-	opened, err := sqlite.Open(o.t.Context(), filepath.Join(o.folder, storeFile), o.storeKey())
-	noError(o.t, err)
-	counts, err := opened.Counts(o.t.Context(), o.year)
-	noError(o.t, errors.Join(err, opened.Close()))
+	noError(o.t, o.app().withStore(o.t.Context(), func(e *opened) error {
+		return e.Snapshot(o.t.Context(), func(all store.Snapshot) error {
+			var arrived, voided int
+			for code, err := range all.Spent {
+				noError(o.t, err)
+				if code.Voided {
+					voided++
+				} else {
+					arrived++
+				}
+			}
+			counts = all.Counts[0]
+			if pool := counts.Pools[0]; pool.Arrived != arrived || pool.Voided != voided {
+				o.t.Errorf("the counts are %s, but %d codes are spent by arrival and %d by a void", show(pool), arrived, voided)
+			}
+			return nil
+		})
+	}))
 	return counts
 }
 
@@ -157,118 +170,12 @@ func (o *office) storeKey() [32]byte {
 	return keys[0]
 }
 
-// child is a process that serves.
-type child struct {
-	t       *testing.T
-	process *exec.Cmd
-	stdout  io.ReadCloser
-	stderr  bytes.Buffer
-	wait    func() error
-	// grpc and http are where it listens, once listening was called.
-	grpc, http string
-}
-
-// serve starts a process that serves on the office's folder, at ports of its own.
-func (o *office) serve(environment ...string) *child {
-	o.t.Helper()
-	c := &child{t: o.t, process: exec.Command(os.Args[0], "serve", "--data", o.folder, "--postgres", o.postgres, "--json", "--log-level", "debug",
-		"--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0")}
-	// gRPC, too, is asked to log all it can.
-	environment = append(environment, childVariable+"=1", "GRPC_GO_LOG_SEVERITY_LEVEL=info", "GRPC_GO_LOG_VERBOSITY_LEVEL=99")
-	c.process.Env = append(os.Environ(), environment...)
-	c.process.Stderr = &c.stderr
-	var err error
-	c.stdout, err = c.process.StdoutPipe()
-	noError(o.t, err)
-	noError(o.t, c.process.Start())
-	c.wait = sync.OnceValue(c.process.Wait)
-	o.t.Cleanup(func() {
-		_ = c.process.Process.Kill() // it has ended, unless the test failed
-		_ = c.wait()
-	})
-	return c
-}
-
-// listening waits until the process says where it listens; it returns false when it ended before.
-func (c *child) listening() bool {
-	var addresses struct{ GRPC, HTTP string }
-	if json.NewDecoder(c.stdout).Decode(&addresses) != nil {
-		return false
-	}
-	c.grpc, c.http = addresses.GRPC, addresses.HTTP
-	return true
-}
-
-// ready waits until the server can answer.
-func (c *child) ready() {
-	c.t.Helper()
-	if !c.listening() {
-		c.t.Fatalf("the server does not start: %v\n%s", c.wait(), c.stderr.String())
-	}
-	for begun := time.Now(); time.Since(begun) < patience; time.Sleep(20 * time.Millisecond) {
-		response, err := http.Get(c.http + "/readyz")
-		if err == nil {
-			response.Body.Close()
-			if response.StatusCode == http.StatusOK {
-				return
-			}
-		}
-	}
-	c.t.Fatalf("the server does not get ready\n%s", c.stderr.String())
-}
-
-// kill ends the process as a power cut would, without a word.
-func (c *child) kill() {
-	c.t.Helper()
-	noError(c.t, c.process.Process.Signal(syscall.SIGKILL))
-	_ = c.wait() // it was killed
-}
-
-// stop ends the process as an operator does.
-func (c *child) stop() {
-	c.t.Helper()
-	noError(c.t, c.process.Process.Signal(syscall.SIGTERM))
-	if err := c.wait(); err != nil {
-		c.t.Fatalf("the server ended with %v\n%s", err, c.stderr.String())
-	}
-}
-
-// exit waits until the process ends by itself and returns its exit code and what it said.
-func (c *child) exit() (int, string) {
-	c.t.Helper()
-	// A server that starts after all would never end.
-	timer := time.AfterFunc(patience, func() { _ = c.process.Process.Kill() })
-	defer timer.Stop()
-	c.listening()
-	err := c.wait()
-	var failed *exec.ExitError
-	if err != nil && !errors.As(err, &failed) {
-		c.t.Fatal(err)
-	}
-	return c.process.ProcessState.ExitCode(), c.stderr.String()
-}
-
-// dial connects to the server.
-func (c *child) dial() *grpc.ClientConn {
-	c.t.Helper()
-	connection, err := client.Dial(c.grpc, nil)
-	noError(c.t, err)
-	return connection
-}
-
-// client returns a client with a token.
-func clientOf(connection *grpc.ClientConn, token string) *client.Client {
-	return client.New(connection, token, new(client.MemoryPins))
-}
-
-// saysNothing fails the test when a server's output holds something secret, an address of a caller, or
-// the trace of a panic or a race.
-func (c *child) saysNothing(secrets []string) {
-	c.t.Helper()
-	said := c.stderr.String()
-	for _, secret := range append(secrets, "127.0.0.1", "DATA RACE", "panic", "goroutine ") {
-		if strings.Contains(strings.ToLower(said), strings.ToLower(secret)) {
-			c.t.Errorf("the server's log contains %q:\n%s", secret, said)
+// eventually waits until something is so.
+func eventually(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for begun := time.Now(); !done(); time.Sleep(5 * time.Millisecond) {
+		if time.Since(begun) > patience {
+			t.Fatalf("it never came about that %s", what)
 		}
 	}
 }

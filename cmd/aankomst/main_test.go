@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"aankomst/server/store/postgres/pgtest"
 )
 
 // quickRace lets a process under the race detector end at once: it would wait for a second first, and the
@@ -16,5 +18,11 @@ const quickRace = "atexit_sleep_ms=0"
 func TestMain(m *testing.M) {
 	crashChild()
 	os.Setenv("GORACE", quickRace)
-	testscript.Main(m, map[string]func(){"aankomst": main, "past-cohort": pastCohort, "past-releases": pastReleases})
+	testscript.Main(withDatabases{m}, map[string]func(){"aankomst": main, "past-cohort": pastCohort, "past-releases": pastReleases})
 }
+
+// withDatabases are the tests, with the databases that they share.
+type withDatabases struct{ *testing.M }
+
+// Run runs the tests, and clears up after the databases.
+func (m withDatabases) Run() int { return pgtest.Main(m.M) }

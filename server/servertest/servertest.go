@@ -1,5 +1,6 @@
-// Package servertest runs a real server for tests: the embedded store in a temporary folder, real
-// listeners on loopback, a clock that the test sets, and the logs kept for it to read.
+// Package servertest runs a real server for tests: the embedded store in a temporary folder or a store in
+// a PostgreSQL database, real listeners on loopback, a clock that the test sets, and the logs kept for it to
+// read.
 package servertest
 
 import (
@@ -27,6 +28,7 @@ import (
 	"aankomst/server/cohort"
 	"aankomst/server/release"
 	"aankomst/server/store"
+	"aankomst/server/store/postgres"
 	"aankomst/server/store/sqlite"
 )
 
@@ -46,6 +48,9 @@ var (
 type Options struct {
 	// Store wraps the store that the server is given, to make it fail or to watch it.
 	Store func(store.Store) store.Store
+	// Postgres is the address of a PostgreSQL database in which the store is kept; its schema is made
+	// when it has none. By default the store is embedded, in Folder.
+	Postgres string
 	// Layout is that of the cohort; short by default.
 	Layout refcode.Layout
 	// Limits are those of wrong codes; the default ones by default.
@@ -64,9 +69,9 @@ type Options struct {
 // Fixture is a running server.
 type Fixture struct {
 	// Store is the store itself, whatever wraps it for the server.
-	Store  *sqlite.Store
+	Store  store.Store
 	Keeper *cohort.Keeper
-	// Folder holds the store's file and, in its folder keys, the keys.
+	// Folder holds the keys, in its folder keys, and the store's file when the store is embedded.
 	Folder  string
 	Clock   *Clock
 	Logs    *Buffer
@@ -134,8 +139,8 @@ func Start(t testing.TB, options Options) *Fixture {
 	if f.Folder == "" {
 		f.Folder = t.TempDir()
 	}
-	f.openStore()
-	serving := store.Store(f.Store)
+	f.openStore(options.Postgres)
+	serving := f.Store
 	if options.Store != nil {
 		serving = options.Store(serving)
 	}
@@ -160,8 +165,23 @@ func (f *Fixture) must(err error) {
 	}
 }
 
-// openStore opens the store, under a key that is in the key folder only.
-func (f *Fixture) openStore() {
+// openStore opens the store, in a database or else in a file.
+func (f *Fixture) openStore(database string) {
+	f.t.Helper()
+	if database == "" {
+		f.openFile()
+	} else {
+		ctx := context.Background()
+		_, err := postgres.Migrate(ctx, database, postgres.Options{})
+		f.must(err)
+		f.Store, err = postgres.Open(ctx, database, postgres.Options{})
+		f.must(err)
+	}
+	f.t.Cleanup(func() { _ = f.Store.Close() }) // a test may have taken its file away
+}
+
+// openFile opens the embedded store, under a key that is in the key folder only.
+func (f *Fixture) openFile() {
 	f.t.Helper()
 	ctx := context.Background()
 	folder, err := cohort.OpenFolder(filepath.Join(f.Folder, "keys"))
@@ -178,7 +198,6 @@ func (f *Fixture) openStore() {
 	f.must(err)
 	f.Store, err = sqlite.Open(ctx, path, keys[0])
 	f.must(err)
-	f.t.Cleanup(func() { f.Store.Close() })
 }
 
 func (f *Fixture) addCentres() {
