@@ -108,8 +108,9 @@ func indexed(trails []*trail) map[place]*index {
 func pairing(issues, confirms []*trail, answer []int) (best, likeness clue) {
 	random := rand.New(rand.NewPCG(1, 1))
 	of, in := indexed(issues), indexed(confirms)
-	for _, p := range sorted(of) {
-		for _, q := range sorted(in) {
+	ofPlaces, inPlaces := sorted(of), sorted(in)
+	for _, p := range ofPlaces {
+		for _, q := range inPlaces {
 			if p.pieces != q.pieces || p.where != anywhere && q.where != anywhere && p.home() != q.home() {
 				continue
 			}

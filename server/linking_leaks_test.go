@@ -46,7 +46,6 @@ var leaks = []leak{
 	},
 	rowed("a row that is filled when its code is spent, by its place alone", `UPDATE outstanding SET mark = '%[2]x' WHERE mark = '%[1]x'`,
 		func(section, field string) bool { return field == "mark" || !tables(section, "") }),
-	rowed("a row that is filled when its code is spent, in the files alone", `UPDATE outstanding SET mark = '%[2]x' WHERE mark = '%[1]x'`, tables),
 	rowed("a row that goes when its code is spent", `DELETE FROM outstanding WHERE mark = '%[1]x'`, nil),
 }
 

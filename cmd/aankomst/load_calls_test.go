@@ -25,8 +25,10 @@ func (l *load) start(number int, c *child) {
 // join has callers go to a server that listens.
 func (l *load) join(number int, c *child) {
 	l.t.Helper()
-	c.connection = c.dial()
-	l.t.Cleanup(func() { c.connection.Close() })
+	if c.connection == nil {
+		c.connection = c.dial()
+		l.t.Cleanup(func() { c.connection.Close() })
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if number == len(l.servers) {

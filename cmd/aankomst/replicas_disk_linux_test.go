@@ -43,21 +43,25 @@ func (d databaseOnDisk) fill() {
 		d.FillDisk()
 		return
 	}
-	owner, err := os.Stat(d.Data())
-	noError(d.t, err)
 	content, err := os.ReadFile(filepath.Join(d.Data(), "postmaster.pid"))
 	noError(d.t, err)
 	first, _, _ := strings.Cut(string(content), "\n")
+	noError(d.t, d.limit(first)) // and what it starts from now on
 	children, err := os.ReadFile(fmt.Sprintf("/proc/%s/task/%s/children", first, first))
 	noError(d.t, err)
-	for _, process := range append(strings.Fields(string(children)), first) {
-		limit := exec.Command("prlimit", "--pid", process, "--fsize=0:")
-		who := owner.Sys().(*syscall.Stat_t)
-		limit.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: who.Uid, Gid: who.Gid}}
-		if output, err := limit.CombinedOutput(); err != nil {
-			d.t.Logf("%v: %s", err, output)
-		}
+	for _, process := range strings.Fields(string(children)) {
+		_ = d.limit(process) // unless it has ended
 	}
+}
+
+// limit lets a process of the database write nothing to files. Only whoever runs it may do that.
+func (d databaseOnDisk) limit(process string) error {
+	info, err := os.Stat(d.Data())
+	noError(d.t, err)
+	owner := info.Sys().(*syscall.Stat_t)
+	command := exec.Command("prlimit", "--pid", process, "--fsize=0:")
+	command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: owner.Uid, Gid: owner.Gid, NoSetGroups: true}}
+	return command.Run()
 }
 
 // clear makes room again; a database that has ended is started.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"aankomst/server"
@@ -54,7 +55,8 @@ func (o *office) serveAt(at time.Time, limits access.Limits) *local {
 			o.t.Error(err)
 		}
 	}
-	s.becomes(200)
+	s.becomes(http.StatusOK)
 	s.connection = s.dial()
+	o.t.Cleanup(func() { s.connection.Close() })
 	return s
 }
