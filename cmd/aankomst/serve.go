@@ -44,7 +44,7 @@ func (c serveCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	return a.withStore(ctx, func(e *opened) error {
+	err = a.withStore(ctx, func(e *opened) error {
 		keeper, err := e.keeper()
 		if err != nil {
 			return err
@@ -61,6 +61,10 @@ func (c serveCmd) Run(ctx context.Context, a *app) error {
 		}
 		return s.Run(ctx, listeners)
 	})
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil // Ctrl-C while it starts is no failure either.
+	}
+	return err
 }
 
 // listen checks the addresses before the store is touched.
