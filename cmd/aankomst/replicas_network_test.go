@@ -24,8 +24,7 @@ func TestConnectionsThatAreCutLoseNothing(t *testing.T) {
 	t.Parallel()
 	r, networks := overNetworks(newOfficeAt(t, newDatabases.Database(t)))
 	random := rand.New(rand.NewPCG(2026, 13))
-	end := r.begin()
-	for round := range 60 {
+	r.cut(func(round int) {
 		network := networks[random.IntN(2)]
 		r.answers(1 + random.IntN(3))
 		time.Sleep(time.Duration(random.IntN(30)) * time.Millisecond)
@@ -35,6 +34,15 @@ func TestConnectionsThatAreCutLoseNothing(t *testing.T) {
 			time.Sleep(time.Duration(random.IntN(300)) * time.Millisecond)
 			network.Accept()
 		}
+	})
+}
+
+// cut has a load cut again and again, and looks now and then whether all is well.
+func (r *replicas) cut(cut func(round int)) {
+	r.t.Helper()
+	end := r.begin()
+	for round := range 60 {
+		cut(round)
 		if round%20 == 19 {
 			r.recovered()
 			end()
@@ -52,23 +60,14 @@ func TestCommitsThatAreCutLoseNothing(t *testing.T) {
 	t.Parallel()
 	r, networks := overNetworks(newOfficeAt(t, newDatabases.Database(t)))
 	random := rand.New(rand.NewPCG(2026, 14))
-	end := r.begin()
-	for round := range 60 {
+	r.cut(func(round int) {
 		network := networks[round%2]
 		cut := network.CutBeforeCommit
 		if round%4 >= 2 {
 			cut = network.CutAfterCommit
 		}
 		<-cut(1 + random.IntN(4))
-		if round%20 == 19 {
-			r.recovered()
-			end()
-			r.check("after cuts")
-			end = r.begin()
-		}
-	}
-	end()
-	r.end()
+	})
 }
 
 // A call whose commit is cut: what spends a code does so once, whether or not the commit was carried out, and the

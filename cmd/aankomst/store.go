@@ -51,7 +51,7 @@ type migrateCmd struct{}
 
 // Help is shown below the command's usage.
 func (migrateCmd) Help() string {
-	return "Make a backup first. With PostgreSQL, servers of the version before go on working meanwhile."
+	return "Make a backup first. Servers of the version before go on working meanwhile."
 }
 
 // Run migrates the store.

@@ -67,8 +67,8 @@ func snapshotOf(tx tx) (all store.Snapshot, err error) {
 	return all, err
 }
 
-// spentCodes yields the spent codes of cohorts, which come latest first, as the transaction sees them. The transaction itself
-// outlives a caller who goes away; this does not.
+// spentCodes yields the spent codes of cohorts, which come latest first, as the transaction sees them. The
+// transaction itself outlives a caller who goes away; this does not.
 func spentCodes(ctx context.Context, tx tx, cohorts []store.Cohort) iter.Seq2[store.SpentCode, error] {
 	return func(yield func(store.SpentCode, error) bool) {
 		for _, cohort := range slices.Backward(cohorts) {

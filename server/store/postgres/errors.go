@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"context"
 	"errors"
 	"fmt"
 
@@ -34,21 +33,6 @@ func unavailable(words string) error { return fmt.Errorf("%w: %s", store.ErrUnav
 // uncertain is an error that wraps store.ErrUncertain.
 func uncertain(words string) error { return fmt.Errorf("%w: %s", store.ErrUncertain, words) }
 
-// notConnected is an error from before a statement was sent.
-type notConnected struct{ cause error }
-
-func (e notConnected) Error() string { return e.cause.Error() }
-func (e notConnected) Unwrap() error { return e.cause }
-
-// unconnected marks that no connection was had. What the server's settings or schema forbid stays as it
-// is.
-func unconnected(err error) error {
-	if errors.Is(err, ErrTraces) {
-		return err
-	}
-	return notConnected{err}
-}
-
 // uncommitted says what the failure of a commit means. What the server refused was not committed,
 // unless it was on its way down: a commit that waits for its standby is in the log already. Silence may
 // be either.
@@ -67,9 +51,8 @@ func lost(err *pgconn.PgError) bool { return err.Code[:2] == "57" || err.Code[:2
 // nothing. It is not asked about commits but through uncommitted.
 func passes(err error) bool {
 	var refused *pgconn.PgError
-	var connecting notConnected
 	switch {
-	case errors.Is(err, store.ErrUncertain), errors.Is(err, ErrTraces):
+	case ours(err): // ErrTraces and store.ErrUncertain too
 		return false
 	case errors.Is(err, errAgain):
 		return true
@@ -81,11 +64,9 @@ func passes(err error) bool {
 			return true
 		}
 		return lost(refused)
-	case errors.As(err, &connecting):
-		return true
 	}
 	// What is neither the server's nor ours is the network's.
-	return !ours(err)
+	return true
 }
 
 // ours reports whether an error is one of the contract's, or of a function that a caller handed in.
@@ -103,11 +84,10 @@ func (f failure) Unwrap() error { return f.error }
 // plain puts an error of the database in the contract's terms.
 func plain(err error) error {
 	var refused *pgconn.PgError
-	var connecting notConnected
 	var callers failure
 	switch {
-	case err == nil, errors.Is(err, ErrTraces), errors.Is(err, ErrAddress):
-		return err
+	case err == nil:
+		return nil
 	case errors.As(err, &callers):
 		return callers.error
 	case errors.Is(err, pgx.ErrNoRows):
@@ -118,8 +98,6 @@ func plain(err error) error {
 		return unavailable(wordsBusy)
 	case errors.As(err, &refused):
 		return refusal(refused.Code)
-	case errors.As(err, &connecting), errors.Is(err, context.DeadlineExceeded):
-		return unavailable(wordsAway)
 	default:
 		return unavailable(wordsAway)
 	}

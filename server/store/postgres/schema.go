@@ -30,7 +30,7 @@ func migrate(ctx context.Context, address string, options Options, steps fs.FS) 
 	db := stdlib.OpenDB(*config.ConnConfig, stdlib.OptionAfterConnect(config.AfterConnect))
 	defer func() { err = errors.Join(err, db.Close()) }()
 	if err := db.PingContext(ctx); err != nil {
-		return 0, plain(unconnected(err))
+		return 0, plain(err)
 	}
 	// A second process waits for as long as the first takes.
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 600))

@@ -45,7 +45,7 @@ const (
 // Options change how a store is opened. The zero value is the strictest.
 type Options struct {
 	// Accept names settings of the database that would be refused, because they keep traces, and are
-	// knowingly accepted: see Traces.
+	// knowingly accepted. Some cannot be: ErrTraces says which.
 	Accept []string
 }
 
@@ -61,9 +61,10 @@ type Store struct {
 var _ store.Store = (*Store)(nil)
 
 // Open connects to the database at an address in one of the forms of libpq: a URL or key=value words.
-// It may name several hosts: the one that can be written is found, also after another was promoted. The error wraps
-// store.ErrNotFound when Migrate has made no schema there yet, store.ErrSchema when the schema is not one that this program can use, ErrTraces when the database
-// keeps what it must not, and store.ErrUnavailable when it cannot be reached or used now.
+// It may name several hosts: the one that can be written is found, also after another was promoted. The
+// error wraps store.ErrNotFound when Migrate has made no schema there yet, store.ErrSchema when the schema
+// is not one that this program can use, ErrTraces when the database keeps what it must not, and
+// store.ErrUnavailable when it cannot be reached or used now.
 func Open(ctx context.Context, address string, options Options) (*Store, error) {
 	config, err := configure(address, options)
 	if err != nil {

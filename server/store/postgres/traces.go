@@ -43,17 +43,6 @@ var traces = map[string]trace{
 	"auto_explain.log_min_duration":     {[]string{"-1", ""}, "the database's log would date counts", false},
 }
 
-// Traces lists the settings that Options.Accept may name, with what each would keep.
-func Traces() map[string]string {
-	all := map[string]string{}
-	for name, trace := range traces {
-		if !trace.never {
-			all[name] = trace.why
-		}
-	}
-	return all
-}
-
 // checkAccepted refuses names that are none, or none that can be accepted.
 func checkAccepted(accepted []string) error {
 	for _, name := range accepted {

@@ -149,7 +149,7 @@ func (s *Store) attempt(ctx context.Context, do func(*pgxpool.Conn) error) error
 	defer cancel()
 	conn, err := s.pool.Acquire(waiting)
 	if err != nil {
-		return unconnected(err)
+		return err
 	}
 	err = do(conn)
 	if err != nil && passes(err) {
