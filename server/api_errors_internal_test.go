@@ -62,6 +62,7 @@ var mapping = map[string]mapped{
 	"cohort.ErrPlan":        {cohort.ErrPlan, codes.InvalidArgument, "PLAN_REFUSED", false},
 	"cohort.ErrRecipient":   {cohort.ErrRecipient, codes.InvalidArgument, "PLAN_REFUSED", false},
 	"cohort.ErrTooSoon":     {cohort.ErrTooSoon, codes.FailedPrecondition, "TOO_SOON", false},
+	"cohort.ErrStated":      {cohort.ErrStated, codes.FailedPrecondition, "YEAR_STATED", false},
 	"cohort.ErrNoKey":       {cohort.ErrNoKey, codes.Unavailable, "KEY_UNAVAILABLE", true},
 	"cohort.ErrKeyMismatch": {cohort.ErrKeyMismatch, codes.Unavailable, "KEY_UNAVAILABLE", true},
 	"cohort.ErrKeyFolder":   {cohort.ErrKeyFolder, codes.Unavailable, "KEY_UNAVAILABLE", true},
@@ -75,6 +76,10 @@ var mapping = map[string]mapped{
 	"release.ErrDocument": internal(release.ErrDocument),
 	"release.ErrChain":    internal(release.ErrChain),
 	"release.ErrPolicy":   internal(release.ErrPolicy),
+	"release.ErrSource":   internal(release.ErrSource),
+	"release.ErrLanguage": internal(release.ErrLanguage),
+	"release.ErrNoFinal":  {release.ErrNoFinal, codes.FailedPrecondition, "NO_FINAL_RELEASE", false},
+	"release.ErrAudit":    {release.ErrAudit, codes.FailedPrecondition, "RELEASE_WITHHELD", false},
 
 	"store.ErrNotFound":    {store.ErrNotFound, codes.NotFound, "NOT_FOUND", false},
 	"store.ErrExists":      {store.ErrExists, codes.AlreadyExists, "ALREADY_EXISTS", false},
@@ -175,7 +180,7 @@ func TestAPIErrorsOnTheWire(t *testing.T) {
 					t.Errorf("the operator is told: %t, want %t", told, want.told)
 				}
 				// What an administrator has to read to put a plan right is made for the eye; all else stays.
-				speaks := want.reason == "PLAN_REFUSED" || want.reason == "TOO_SOON"
+				speaks := want.reason == "PLAN_REFUSED" || want.reason == "TOO_SOON" || want.reason == "YEAR_STATED"
 				if !speaks && strings.Contains(s.Proto().String(), marker) {
 					t.Errorf("the cause crosses: %v", s)
 				}
@@ -208,9 +213,10 @@ var reasons = []string{
 	"ALREADY_EXISTS", "CANCELLED", "CENTRE_ARCHIVED", "CHANGED_MEANWHILE", "CODE_MALFORMED", "CODE_NOT_ACCEPTED",
 	"COHORT_AHEAD", "COHORT_CLOSED", "COHORT_MATURING", "COHORT_NOT_FOUND", "CUT_OFF_NOT_FROZEN", "ELEMENT_INVALID",
 	"FIELD_INVALID", "HEADERS_TOO_LARGE", "INTERNAL", "KEY_NOT_LOADED", "KEY_UNAVAILABLE", "MALFORMED_REQUEST",
-	"NOT_FOUND", "NO_SUCH_METHOD", "NO_SUCH_PATH", "OTHER_CENTRE", "PLAN_REFUSED", "POOL_NOT_FOUND", "RELEASE_EXISTS",
-	"RELEASE_TOO_SOON", "REQUEST_TOO_LARGE", "ROLE_NOT_ALLOWED", "STORE_UNAVAILABLE", "TIMEOUT", "TOKEN_EXPIRED",
-	"TOKEN_MISSING", "TOKEN_REVOKED", "TOKEN_UNKNOWN", "TOO_MANY_WRONG_CODES", "TOO_SOON",
+	"NOT_FOUND", "NO_FINAL_RELEASE", "NO_SUCH_METHOD", "NO_SUCH_PATH", "OTHER_CENTRE", "PLAN_REFUSED", "POOL_NOT_FOUND", "RELEASE_EXISTS",
+	"RELEASE_TOO_SOON", "RELEASE_WITHHELD", "REQUEST_TOO_LARGE", "ROLE_NOT_ALLOWED", "STORE_UNAVAILABLE", "TIMEOUT", "TOKEN_EXPIRED",
+	"TOKEN_MISSING", "TOKEN_REVOKED", "TOKEN_UNKNOWN", "TOO_MANY_WRONG_CODES", "TOO_SOON", "YEAR_COUNTED",
+	"YEAR_STATED",
 }
 
 // Whoever writes a client looks reasons up in the docs.

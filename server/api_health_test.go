@@ -92,7 +92,7 @@ func TestAPIWarnings(t *testing.T) {
 			}
 			first.Stop()
 			if test.moved {
-				copies, err := filepath.Glob(filepath.Join(first.Folder, "keys", "*.escrow.age"))
+				copies, err := filepath.Glob(filepath.Join(first.Folder, "keys", "*.escrow.*"))
 				must(t, err)
 				for _, copied := range copies {
 					must(t, os.Remove(copied))

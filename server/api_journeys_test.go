@@ -70,10 +70,12 @@ func (a *api) counted(t *testing.T, want store.Counts) {
 // pools are the counts of the first pool and, if given, of the second.
 func pools(counts ...store.PoolCounts) store.Counts { return store.Counts{Pools: counts} }
 
+// moment is when an answer came.
+var moment = regexp.MustCompile(`Date: [^\r\n]*`)
+
 // alike fails the test unless answers are the same to the byte, but for the moment.
 func alike(t *testing.T, answers ...answer) {
 	t.Helper()
-	moment := regexp.MustCompile(`Date: [^\r\n]*`)
 	for _, got := range answers[1:] {
 		one, other := moment.ReplaceAllString(answers[0].wire, ""), moment.ReplaceAllString(got.wire, "")
 		if one != other || got.code != answers[0].code || got.http != answers[0].http {

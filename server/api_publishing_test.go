@@ -93,8 +93,8 @@ func TestAPIPublishingIsOvertaken(t *testing.T) {
 		"by nobody":               {nil, codes.OK, "", 1, 1},
 		"by another cut-off":      {[]string{"2026-06-30"}, codes.OK, "", 2, 2},
 		"by two":                  {[]string{"2026-06-30", "2026-09-30"}, codes.OK, "", 3, 3},
-		"by the same":             {[]string{"2026-12-31"}, codes.AlreadyExists, "RELEASE_EXISTS", 2, 1},
-		"by another and the same": {[]string{"2026-06-30", "2026-12-31"}, codes.AlreadyExists, "RELEASE_EXISTS", 3, 2},
+		"by the same":             {[]string{"2026-12-31"}, codes.AlreadyExists, "RELEASE_EXISTS", 1, 1},
+		"by another and the same": {[]string{"2026-06-30", "2026-12-31"}, codes.AlreadyExists, "RELEASE_EXISTS", 2, 2},
 		"again and again": {
 			[]string{"2026-06-30", "2026-09-30", "other 1", "other 2", "other 3"}, codes.Aborted, "CHANGED_MEANWHILE", 5, 5,
 		},

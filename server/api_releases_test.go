@@ -3,8 +3,6 @@ package server_test
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/csv"
-	"encoding/hex"
 	"strings"
 	"testing"
 	"time"
@@ -187,12 +185,12 @@ func TestAPIReleaseOfACohortOpenedAhead(t *testing.T) {
 // history publishes three provisional releases and the final one.
 func (a *api) history(t *testing.T) []*aankomstv1.Release {
 	t.Helper()
-	a.fill(t, 60, 30)
+	a.fill(t, 20, 9)
 	var all []*aankomstv1.Release
 	for i := 1; i < 4; i++ {
 		a.pass(t, cutOff(i))
 		all = append(all, a.publish(t, ""))
-		a.fill(t, 3, 1)
+		a.fill(t, 10, 9)
 	}
 	a.Clock.Set(calendar.ClosesFrom(servertest.Year))
 	a.shut(servertest.Year)
@@ -264,55 +262,4 @@ func TestAPIReleasePages(t *testing.T) {
 			call(a, a.intake(), bad).refused(t, codes.InvalidArgument, "FIELD_INVALID")
 		}
 	})
-}
-
-func TestAPIExport(t *testing.T) {
-	t.Parallel()
-	a := startAPI(t, servertest.Options{})
-	history := a.history(t)
-	for _, published := range history {
-		digest := hex.EncodeToString(published.GetDigest())
-		for _, token := range []string{a.coordinator(), a.intake()} {
-			path := "/v1/releases/" + string(rune('0'+published.GetNumber())) + ":export"
-			document := a.raw(token, "GET", path+"?format=json", "")
-			if document.http != 200 || document.header.Get("Content-Type") != "application/json" || document.body != string(published.GetDocument()) {
-				t.Errorf("JSON: %v, %s", document, document.wire)
-			}
-			if name := document.header.Get("Content-Disposition"); !strings.HasPrefix(name, "attachment;") || !strings.HasSuffix(name, `.json"`) {
-				t.Errorf("it is to be kept as %s", name)
-			}
-			sum := sha256.Sum256([]byte(document.body))
-			same(t, "digest", hex.EncodeToString(sum[:]), digest)
-
-			table := a.raw(token, "GET", path+"?format=csv", "")
-			if table.http != 200 || table.header.Get("Content-Type") != "text/csv; charset=utf-8" || !strings.HasSuffix(table.header.Get("Content-Disposition"), `.csv"`) {
-				t.Errorf("CSV: %v", table)
-			}
-			rows, err := csv.NewReader(strings.NewReader(table.body)).ReadAll()
-			must(t, err)
-			if len(rows) != len(published.GetFigures())+1 {
-				t.Errorf("%d rows for %d figures", len(rows), len(published.GetFigures()))
-			}
-			for _, row := range rows[1:] {
-				if row[len(row)-1] != digest {
-					t.Errorf("a row without the digest: %q", row)
-				}
-			}
-		}
-	}
-	for path, want := range map[string]struct {
-		code   codes.Code
-		reason string
-	}{
-		"1:export": {codes.InvalidArgument, "FIELD_INVALID"}, "1:export?format=": {codes.InvalidArgument, "FIELD_INVALID"},
-		"1:export?format=xml": {codes.InvalidArgument, "FIELD_INVALID"}, "1:export?format=CSV": {codes.InvalidArgument, "FIELD_INVALID"},
-		"9:export?format=csv": {codes.NotFound, "NOT_FOUND"}, "0:export?format=json": {codes.NotFound, "NOT_FOUND"},
-		"x:export?format=csv": {codes.InvalidArgument, "FIELD_INVALID"}, "-1:export?format=csv": {codes.InvalidArgument, "FIELD_INVALID"},
-		"4294967296:export?format=csv": {codes.InvalidArgument, "FIELD_INVALID"}, "1:exports?format=csv": {codes.InvalidArgument, "MALFORMED_REQUEST"},
-	} {
-		got := a.raw(a.coordinator(), "GET", "/v1/releases/"+path, "")
-		if got.code != want.code || got.reason != want.reason {
-			t.Errorf("%s: %v", path, got)
-		}
-	}
 }

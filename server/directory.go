@@ -19,6 +19,7 @@ import (
 	"aankomst/refcode"
 	"aankomst/server/calendar"
 	"aankomst/server/cohort"
+	"aankomst/server/release"
 	"aankomst/server/store"
 )
 
@@ -27,6 +28,7 @@ type directory struct {
 	aankomstv1.UnimplementedDirectoryServiceServer
 	store  store.Store
 	keeper *cohort.Keeper
+	policy release.Policy
 	clock  func() time.Time
 }
 
@@ -170,7 +172,7 @@ func (d *directory) OpenCohort(ctx context.Context, request *aankomstv1.OpenCoho
 	if err != nil {
 		return nil, err
 	}
-	return &aankomstv1.OpenCohortResponse{Cohort: d.cohortMessage(opened), EscrowFile: cohort.EscrowFile(plan.Year)}, nil
+	return &aankomstv1.OpenCohortResponse{Cohort: d.cohortMessage(opened), EscrowFile: cohort.EscrowFile(opened.Year, opened.EscrowDigest)}, nil
 }
 
 func (d *directory) AddCentreToPool(ctx context.Context, request *aankomstv1.AddCentreToPoolRequest) (*aankomstv1.Cohort, error) {
@@ -271,7 +273,7 @@ var centreFields = []centreField{
 }
 
 var (
-	centreID = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`)
+	chosenID = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$`)
 	language = regexp.MustCompile(`^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
 	phone    = regexp.MustCompile(`^\+?[0-9][0-9 /.()-]{3,28}$`)
 )
@@ -284,7 +286,7 @@ const maxCentreText = 120
 func CheckCentre(c store.Centre) error {
 	types := []store.CentreType{store.TypeCAW, store.TypeCGG, store.TypeUFC, store.TypeOther}
 	switch {
-	case !centreID.MatchString(c.ID):
+	case !chosenID.MatchString(c.ID):
 		return invalid("centre.id", "the id of a centre is 1 to 40 of a-z, 0-9 and hyphen, such as cgg-gent; not %q", clip(c.ID))
 	case strings.TrimSpace(c.Name) == "":
 		return invalid("centre.display_name", "give the centre %s a name", c.ID)
@@ -300,8 +302,7 @@ func CheckCentre(c store.Centre) error {
 	for field, text := range map[string]string{
 		"display_name": c.Name, "region": c.Region, "town": c.Town, "email": c.Email, "website": c.Website,
 	} {
-		if !utf8.ValidString(text) || utf8.RuneCountInString(text) > maxCentreText ||
-			strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		if !printable(text, maxCentreText) {
 			return invalid("centre."+field, "the %s of the centre %s takes at most %d printable characters", field, c.ID, maxCentreText)
 		}
 	}
@@ -311,6 +312,12 @@ func CheckCentre(c store.Centre) error {
 		}
 	}
 	return nil
+}
+
+// printable reports whether a text can be shown to people and has no more characters than most.
+func printable(text string, most int) bool {
+	return utf8.ValidString(text) && utf8.RuneCountInString(text) <= most &&
+		!strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
 func validEmail(text string) bool {

@@ -17,6 +17,7 @@ import (
 	"aankomst/refcode"
 	"aankomst/server/access"
 	"aankomst/server/cohort"
+	"aankomst/server/release"
 	"aankomst/server/store"
 )
 
@@ -156,6 +157,15 @@ func fromDomain(err error) *problem {
 		return &problem{code: codes.InvalidArgument, reason: "PLAN_REFUSED", message: err.Error()}
 	case errors.Is(err, cohort.ErrTooSoon):
 		return &problem{code: codes.FailedPrecondition, reason: "TOO_SOON", message: err.Error()}
+	case errors.Is(err, cohort.ErrStated):
+		return &problem{code: codes.FailedPrecondition, reason: "YEAR_STATED", field: "year", message: err.Error()}
+	case errors.Is(err, release.ErrNoFinal):
+		return &problem{code: codes.FailedPrecondition, reason: "NO_FINAL_RELEASE", message: release.ErrNoFinal.Error()}
+	case errors.Is(err, release.ErrAudit):
+		return &problem{
+			code: codes.FailedPrecondition, reason: "RELEASE_WITHHELD",
+			message: "these figures could give somebody away beside what is published, and are withheld; nothing was changed: tell who looks after this software, who finds the cause with aankomst release verify",
+		}
 	case errors.Is(err, cohort.ErrNoKey), errors.Is(err, cohort.ErrKeyMismatch), errors.Is(err, cohort.ErrKeyFolder):
 		return errKeys
 	case errors.Is(err, store.ErrUnavailable):

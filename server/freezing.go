@@ -44,7 +44,7 @@ func (f *Freezer) FreezeDue(ctx context.Context) error {
 			continue
 		}
 		_, err := f.freeze(ctx, c, release.CutOff{
-			Key: due.Day, Day: due.Day, YearEnd: due.YearEnd, Late: f.Clock().Sub(due.At) > lateAfter,
+			Key: due.Day, Day: due.Day, Late: f.Clock().Sub(due.At) > lateAfter,
 		})
 		failed = append(failed, err)
 	}
@@ -58,28 +58,35 @@ func (f *Freezer) FreezeFinal(ctx context.Context, c store.Cohort) (withheld boo
 	return document.Withheld(), err
 }
 
-// freeze returns the document of a cut-off, and makes it from the counts when there is none.
+// freeze returns the document of a cut-off, and makes it from the counts when there is none. What is made has
+// passed the audit beside what was frozen before.
 func (f *Freezer) freeze(ctx context.Context, c store.Cohort, cutOff release.CutOff) (release.Document, error) {
 	drafts, err := f.Store.ListDrafts(ctx, c.Year)
 	if err != nil {
 		return release.Document{}, err
 	}
+	source := release.Source{Cohort: c}
 	for _, draft := range drafts {
-		if draft.CutOff != cutOff.Key {
-			continue
-		}
 		document, err := release.Decode(draft.Body)
 		if err != nil {
 			return release.Document{}, fmt.Errorf("the draft of %d at %s: %w", c.Year, draft.CutOff, err)
 		}
-		return document, nil
+		if draft.CutOff == cutOff.Key {
+			return document, nil
+		}
+		source.Earlier = append(source.Earlier, document)
 	}
-	counts, err := f.Store.Counts(ctx, c.Year)
+	if source.Types, err = f.types(ctx); err != nil {
+		return release.Document{}, err
+	}
+	if source.Counts, err = f.Store.Counts(ctx, c.Year); err != nil {
+		return release.Document{}, err
+	}
+	document, err := release.Freeze(f.Policy, source, cutOff)
 	if err != nil {
 		return release.Document{}, err
 	}
-	document, err := release.Freeze(f.Policy, c, counts, cutOff)
-	if err != nil {
+	if _, err := release.Audit([]release.Policy{f.Policy}, append(source.Earlier, document), nil); err != nil {
 		return release.Document{}, err
 	}
 	body, err := document.Encode()
@@ -92,6 +99,16 @@ func (f *Freezer) freeze(ctx context.Context, c store.Cohort, cutOff release.Cut
 		return f.freeze(ctx, c, cutOff)
 	}
 	return document, err
+}
+
+// types returns the centres' types.
+func (f *Freezer) types(ctx context.Context) (map[string]store.CentreType, error) {
+	centres, err := f.Store.ListCentres(ctx)
+	types := make(map[string]store.CentreType, len(centres))
+	for _, centre := range centres {
+		types[centre.ID] = centre.Type
+	}
+	return types, err
 }
 
 // NewKeeper returns the keeper of a store's cohorts, wired to make final releases.

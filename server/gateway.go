@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -65,6 +66,7 @@ func (s *Server) newGateway(rpc *grpc.Server) (*gateway, error) {
 		aankomstv1.RegisterReferralServiceHandler(ctx, mux, g.connection),
 		aankomstv1.RegisterArrivalServiceHandler(ctx, mux, g.connection),
 		aankomstv1.RegisterReleaseServiceHandler(ctx, mux, g.connection),
+		aankomstv1.RegisterStatementServiceHandler(ctx, mux, g.connection),
 		mux.HandlePath(http.MethodGet, "/v1/releases/{number}:export", g.export(mux)),
 		mux.HandlePath(http.MethodGet, "/healthz", func(w http.ResponseWriter, _ *http.Request, _ map[string]string) {
 			writeJSON(w, http.StatusOK, map[string]bool{"alive": true})
@@ -214,10 +216,11 @@ func writeJSON(w http.ResponseWriter, code int, value any) {
 // exporters write a release as a file, by format.
 var exporters = map[string]struct {
 	contentType string
-	write       func(io.Writer, store.Release) error
+	write       func(io.Writer, store.Release, release.Words) error
 }{
-	"csv": {"text/csv; charset=utf-8", release.WriteCSV},
-	"json": {"application/json", func(w io.Writer, r store.Release) error {
+	"csv":  {"text/csv; charset=utf-8", release.WriteCSV},
+	"xlsx": {"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", release.WriteXLSX},
+	"json": {"application/json", func(w io.Writer, r store.Release, _ release.Words) error {
 		_, err := w.Write(r.Document)
 		return err
 	}},
@@ -247,11 +250,16 @@ func (g *gateway) export(mux *runtime.ServeMux) runtime.HandlerFunc {
 		format := r.URL.Query().Get("format")
 		exporter, known := exporters[format]
 		if !known {
-			fail(invalid("format", "choose format=csv or format=json").status().Err())
+			fail(invalid("format", "choose format=csv, format=xlsx or format=json").status().Err())
+			return
+		}
+		words, err := release.WordsIn(cmp.Or(r.URL.Query().Get("language"), release.Languages[0]))
+		if err != nil {
+			fail(invalid("language", "choose language=en, nl, fr or de").status().Err())
 			return
 		}
 		var file bytes.Buffer
-		if err := exporter.write(&file, store.Release{Document: found.GetDocument(), Digest: [32]byte(found.GetDigest())}); err != nil {
+		if err := exporter.write(&file, store.Release{Document: found.GetDocument(), Digest: [32]byte(found.GetDigest())}, words); err != nil {
 			fail(err)
 			return
 		}

@@ -18,8 +18,9 @@ import (
 // releases publishes and reads what was frozen; it never sees a count.
 type releases struct {
 	aankomstv1.UnimplementedReleaseServiceServer
-	store store.Store
-	clock func() time.Time
+	store  store.Store
+	policy release.Policy
+	clock  func() time.Time
 }
 
 const (
@@ -57,6 +58,15 @@ func (r *releases) publish(ctx context.Context, draft store.Draft) (*aankomstv1.
 	if err != nil {
 		return nil, err
 	}
+	for _, published := range all {
+		if published.Year == draft.Year && published.CutOff == draft.CutOff {
+			return nil, &problem{
+				code: codes.AlreadyExists, reason: "RELEASE_EXISTS",
+				message:  fmt.Sprintf("that is published already, as release %d", published.Number),
+				metadata: map[string]string{"number": strconv.Itoa(published.Number)},
+			}
+		}
+	}
 	var last *store.Release
 	if len(all) > 0 {
 		last = &all[len(all)-1]
@@ -65,24 +75,49 @@ func (r *releases) publish(ctx context.Context, draft store.Draft) (*aankomstv1.
 	if err != nil {
 		return nil, err
 	}
+	if _, err := r.audit(append(all, next)); err != nil {
+		return nil, err
+	}
 	err = r.store.AppendRelease(ctx, next)
 	if errors.Is(err, store.ErrExists) {
-		for _, published := range all {
-			if published.Year == draft.Year && published.CutOff == draft.CutOff {
-				return nil, &problem{
-					code: codes.AlreadyExists, reason: "RELEASE_EXISTS",
-					message:  fmt.Sprintf("that is published already, as release %d", published.Number),
-					metadata: map[string]string{"number": strconv.Itoa(published.Number)},
-				}
-			}
-		}
-		// It was published between the two looks: look again.
+		// It was published between the look and this: look again.
 		return nil, store.ErrConflict
 	}
 	if err != nil {
 		return nil, err
 	}
 	return releaseMessage(next)
+}
+
+// audit checks releases together.
+func (r *releases) audit(all []store.Release) ([]release.Finding, error) {
+	documents := make([]release.Document, len(all))
+	for i, one := range all {
+		var err error
+		if documents[i], err = release.Decode(one.Document); err != nil {
+			return nil, fmt.Errorf("reading release %d: %w", one.Number, err)
+		}
+	}
+	return release.Audit([]release.Policy{r.policy, release.Current}, documents, nil)
+}
+
+func (r *releases) GetAudit(ctx context.Context, _ *aankomstv1.GetAuditRequest) (*aankomstv1.Audit, error) {
+	all, err := r.store.ListReleases(ctx)
+	if err != nil {
+		return nil, err
+	}
+	findings, err := r.audit(all)
+	if err != nil {
+		return nil, err
+	}
+	response := new(aankomstv1.Audit)
+	for _, found := range findings {
+		response.Findings = append(response.Findings, &aankomstv1.Finding{
+			Cohort: uint32(found.Cohort), CutOff: found.CutOff, Group: found.Group,
+			Referrals: uint32(found.Referrals), Values: uint32(found.Values), Widened: found.Widened,
+		})
+	}
+	return response, nil
 }
 
 // choose returns the draft of a cut-off, or the latest when none is named.
@@ -181,11 +216,21 @@ func releaseMessage(r store.Release) (*aankomstv1.Release, error) {
 	if document.Previous != "" {
 		message.Previous = r.Previous[:]
 	}
+	for _, total := range document.After {
+		message.After = append(message.After, &aankomstv1.RunningTotal{
+			CutOff: total.CutOff, Referrals: rangeMessage(&total.Referrals), Rate: rangeMessage(&total.Rate),
+		})
+	}
 	for _, figure := range document.Figures {
-		message.Figures = append(message.Figures, &aankomstv1.Figure{
+		shownAs := &aankomstv1.Figure{
 			Group: figure.Group, DisplayName: figure.Name, Shown: shown[figure.Shown],
 			Rate: rangeMessage(figure.Rate), Referrals: rangeMessage(figure.Referrals), Interval: rangeMessage(figure.Interval),
-		})
+			Arrived: rangeMessage(figure.Arrived), NotArrived: rangeMessage(figure.NotArrived), Count: rangeMessage(figure.Count),
+		}
+		for _, pool := range figure.Pools {
+			shownAs.Pools = append(shownAs.Pools, uint32(pool))
+		}
+		message.Figures = append(message.Figures, shownAs)
 	}
 	return message, nil
 }

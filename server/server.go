@@ -240,7 +240,9 @@ func (s *Server) grpcServer(config *tls.Config) (*grpc.Server, error) {
 	}
 	rpc := grpc.NewServer(options...)
 	strict := strictRegistrar{rpc}
-	aankomstv1.RegisterDirectoryServiceServer(strict, &directory{store: s.deps.Store, keeper: s.deps.Keeper, clock: s.deps.Clock})
+	aankomstv1.RegisterDirectoryServiceServer(strict, &directory{
+		store: s.deps.Store, keeper: s.deps.Keeper, policy: s.deps.Policy, clock: s.deps.Clock,
+	})
 	cohorts := cohorts{store: s.deps.Store, ring: s.deps.Keeper.Ring, clock: s.deps.Clock}
 	aankomstv1.RegisterReferralServiceServer(strict, &referrals{
 		cohorts: cohorts, ring: s.deps.Keeper.Ring, ledger: s.ledger,
@@ -250,7 +252,8 @@ func (s *Server) grpcServer(config *tls.Config) (*grpc.Server, error) {
 		cohorts: cohorts, ring: s.deps.Keeper.Ring, ledger: s.ledger,
 		guesses: access.NewGuesses(s.deps.Store, s.deps.Limits, s.deps.Clock),
 	})
-	aankomstv1.RegisterReleaseServiceServer(strict, &releases{store: s.deps.Store, clock: s.deps.Clock})
+	aankomstv1.RegisterReleaseServiceServer(strict, &releases{store: s.deps.Store, policy: s.deps.Policy, clock: s.deps.Clock})
+	aankomstv1.RegisterStatementServiceServer(strict, &statements{store: s.deps.Store})
 	grpc_health_v1.RegisterHealthServer(rpc, endingHealth{s.health, s.stopping})
 	rules, err := rulesOf(rpc.GetServiceInfo())
 	if err != nil {

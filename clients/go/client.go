@@ -70,10 +70,11 @@ func Dial(address string, config *tls.Config) (*grpc.ClientConn, error) {
 type Client struct {
 	// Directory, Releases and the others are the generated clients, for the calls that need no care.
 	// They take the context that Authorized returns.
-	Directory aankomstv1.DirectoryServiceClient
-	Referrals aankomstv1.ReferralServiceClient
-	Arrivals  aankomstv1.ArrivalServiceClient
-	Releases  aankomstv1.ReleaseServiceClient
+	Directory  aankomstv1.DirectoryServiceClient
+	Referrals  aankomstv1.ReferralServiceClient
+	Arrivals   aankomstv1.ArrivalServiceClient
+	Releases   aankomstv1.ReleaseServiceClient
+	Statements aankomstv1.StatementServiceClient
 
 	token string
 	pins  Pins
@@ -86,11 +87,12 @@ type Client struct {
 // keeping fingerprints in pins.
 func New(connection grpc.ClientConnInterface, token string, pins Pins) *Client {
 	return &Client{
-		Directory: aankomstv1.NewDirectoryServiceClient(connection),
-		Referrals: aankomstv1.NewReferralServiceClient(connection),
-		Arrivals:  aankomstv1.NewArrivalServiceClient(connection),
-		Releases:  aankomstv1.NewReleaseServiceClient(connection),
-		token:     token, pins: pins, directories: map[int]refcode.Directory{},
+		Directory:  aankomstv1.NewDirectoryServiceClient(connection),
+		Referrals:  aankomstv1.NewReferralServiceClient(connection),
+		Arrivals:   aankomstv1.NewArrivalServiceClient(connection),
+		Releases:   aankomstv1.NewReleaseServiceClient(connection),
+		Statements: aankomstv1.NewStatementServiceClient(connection),
+		token:      token, pins: pins, directories: map[int]refcode.Directory{},
 	}
 }
 

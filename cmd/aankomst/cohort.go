@@ -9,15 +9,76 @@ import (
 	"time"
 
 	"aankomst/refcode"
+	"aankomst/server"
 	"aankomst/server/cohort"
+	"aankomst/server/release"
 	"aankomst/server/store"
 )
 
 type cohortCmd struct {
+	Plan      cohortPlanCmd      `cmd:"" help:"Advise which pools to keep, merge and split in the next cohort."`
 	Open      cohortOpenCmd      `cmd:"" help:"Open the cohort of a year: make its key and freeze its pools."`
 	List      cohortListCmd      `cmd:"" help:"List the cohorts with their fingerprints."`
 	AddCentre cohortAddCentreCmd `cmd:"" help:"Add a centre that joined during the year to a pool."`
 	Close     cohortCloseCmd     `cmd:"" help:"Close a cohort for good, and destroy its key."`
+}
+
+type cohortPlanCmd struct{}
+
+// Help is shown below the command's usage.
+func (cohortPlanCmd) Help() string {
+	return strings.TrimSpace(`
+It reads the latest final release that is published and the list of centres, and nothing else, so that it tells nothing
+that everybody cannot know. What each pool expects is for you to say when the cohort is opened.`)
+}
+
+// adviceView is a piece of advice for scripts.
+type adviceView struct {
+	Verdict string        `json:"verdict"`
+	Pools   []uint32      `json:"pools"`
+	Into    []plannedView `json:"into,omitempty"`
+	Reason  string        `json:"reason"`
+}
+
+type plannedView struct {
+	Name    string   `json:"name"`
+	Centres []string `json:"centres"`
+}
+
+// Run advises about pools.
+func (cohortPlanCmd) Run(ctx context.Context, a *app) error {
+	return a.withStore(ctx, func(e *opened) error {
+		last, all, err := server.PlanPools(ctx, e, release.Current)
+		if errors.Is(err, release.ErrNoFinal) {
+			return fmt.Errorf("%w: %w", errRefused, err)
+		}
+		if err != nil {
+			return err
+		}
+		result := struct {
+			Cohort  int          `json:"cohort"`
+			Release int          `json:"release"`
+			Advice  []adviceView `json:"advice"`
+		}{Cohort: last.Cohort, Release: last.Number}
+		var rows []string
+		for _, advice := range all {
+			view := adviceView{Verdict: string(advice.Verdict), Pools: advice.Pools, Reason: advice.Reason}
+			var numbers, into []string
+			for _, number := range advice.Pools {
+				numbers = append(numbers, fmt.Sprint(number))
+			}
+			for _, pool := range advice.Into {
+				view.Into = append(view.Into, plannedView(pool))
+				into = append(into, fmt.Sprintf("%s (%s)", pool.Name, strings.Join(pool.Centres, ", ")))
+			}
+			result.Advice = append(result.Advice, view)
+			rows = append(rows, strings.Join([]string{view.Verdict, strings.Join(numbers, ", "), strings.Join(into, "; "), view.Reason}, "\t"))
+		}
+		if !a.JSON {
+			fmt.Fprintf(a.out, "By release %d, the final one of %d:\n", last.Number, last.Cohort)
+		}
+		return a.table(result, "ADVICE\tPOOLS\tNEW POOLS\tWHY", rows, "")
+	})
 }
 
 type cohortOpenCmd struct {
@@ -68,7 +129,7 @@ func (c cohortOpenCmd) Run(ctx context.Context, a *app) error {
 		if err != nil {
 			return err
 		}
-		escrow := keeper.Folder.Path(cohort.EscrowFile(c.Year))
+		escrow := keeper.Folder.Path(cohort.EscrowFile(c.Year, opened.EscrowDigest))
 		view := viewCohort(opened, time.Now())
 		view.EscrowFile = escrow
 		return a.print(view, "The cohort of %d is open. Pools: %d.\nFingerprint:  %s\nEscrow copy:  %s\nMove the escrow copy to where only its recipients have it.",

@@ -133,6 +133,17 @@ func (o *office) keyPath(name string) string { return filepath.Join(o.folder, "k
 // cohortKey returns where the key of the cohort lies.
 func (o *office) cohortKey() string { return o.keyPath(cohort.KeyFile(o.year)) }
 
+// escrowCopy returns where the one escrow copy of the cohort's key lies.
+func (o *office) escrowCopy() string {
+	o.t.Helper()
+	copies, err := filepath.Glob(o.keyPath(fmt.Sprintf("cohort-%d.escrow.*", o.year)))
+	noError(o.t, err)
+	if len(copies) != 1 {
+		o.t.Fatalf("there are the escrow copies %v", copies)
+	}
+	return copies[0]
+}
+
 // counts returns what is counted, after comparing it with the codes that are spent. No server may need an
 // embedded store at the moment.
 func (o *office) counts() (counts store.Counts) {

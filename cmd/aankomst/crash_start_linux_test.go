@@ -22,7 +22,6 @@ import (
 	client "aankomst/clients/go"
 	aankomstv1 "aankomst/proto/aankomst/v1"
 	"aankomst/refcode"
-	"aankomst/server/cohort"
 )
 
 // startFault is something wrong with what a server finds when it starts.
@@ -63,7 +62,7 @@ func mode(o *office, path string, mode, right os.FileMode) func() {
 // fromEscrow opens the escrow copy, as age --decrypt does, and puts what is in it where the key was.
 func fromEscrow(o *office) {
 	o.t.Helper()
-	sealed, err := os.Open(o.keyPath(cohort.EscrowFile(o.year)))
+	sealed, err := os.Open(o.escrowCopy())
 	noError(o.t, err)
 	defer sealed.Close()
 	opened, err := age.Decrypt(armor.NewReader(sealed), o.identity)

@@ -55,6 +55,12 @@ var demoYears = []demoYear{
 	{2020, 2, [2]demoPool{{33, 26}, {26, 21}}},
 }
 
+// demoWaits are the waiting bands that are told at confirmations, one after the other.
+var demoWaits = []aankomstv1.WaitBand_Value{
+	aankomstv1.WaitBand_UP_TO_2_WEEKS, aankomstv1.WaitBand_FROM_2_TO_6_WEEKS, aankomstv1.WaitBand_FROM_2_TO_6_WEEKS,
+	aankomstv1.WaitBand_FROM_2_TO_6_WEEKS, aankomstv1.WaitBand_FROM_6_WEEKS_TO_3_MONTHS, aankomstv1.WaitBand_VALUE_UNSPECIFIED,
+}
+
 // demoThisYear is what has been issued and confirmed of the running year.
 var demoThisYear = [2]demoPool{{9, 6}, {7, 4}}
 
@@ -337,7 +343,15 @@ func (d *demo) play(ctx context.Context, year, pool int, counts demoPool, elsewh
 			centres = demoPools[1-pool].GetCentres()
 		}
 		desk := d.as(centres[rand.IntN(len(centres))])
-		if _, err := desk.Confirm(ctx, code, aankomstv1.WaitBand_FROM_2_TO_6_WEEKS); err != nil {
+		if _, err := desk.Confirm(ctx, code, demoWaits[i%len(demoWaits)]); err != nil {
+			return err
+		}
+	}
+	// One in ten wants no code, or comes without.
+	for range counts.issued / 10 {
+		if err := errors.Join(
+			counsellor.ReferWithoutCode(ctx, year, number), d.as(demoPools[pool].GetCentres()[0]).ArriveWithoutCode(ctx, year),
+		); err != nil {
 			return err
 		}
 	}
@@ -353,6 +367,11 @@ func (d *demo) showReleases(ctx context.Context) error {
 	rows, documents := []string{}, []json.RawMessage{}
 	for _, r := range all {
 		rows = append(rows, releaseRow(r))
+		for _, figure := range r.GetFigures() {
+			if strings.HasPrefix(figure.GetGroup(), "pool:") {
+				rows = append(rows, fmt.Sprintf("\t\t%s\t\t%s", figure.GetDisplayName(), figureCells(figure)))
+			}
+		}
 		documents = append(documents, r.GetDocument())
 	}
 	if !d.JSON {

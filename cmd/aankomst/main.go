@@ -30,14 +30,15 @@ func main() {
 type app struct {
 	Settings
 
-	Serve   serveCmd   `cmd:"" group:"server" help:"Run the server."`
-	Demo    demoCmd    `cmd:"" group:"server" help:"Show everything at work on an invented organisation, in a temporary folder."`
-	Migrate migrateCmd `cmd:"" group:"store" help:"Make the store, or bring its schema up to date after an upgrade."`
-	Backup  backupCmd  `cmd:"" group:"store" help:"Copy the store, encrypted, while it is in use."`
-	Restore restoreCmd `cmd:"" group:"store" help:"Put a backup in the place of the store."`
-	Cohort  cohortCmd  `cmd:"" group:"store" help:"Open, list and close cohorts."`
-	Centre  centreCmd  `cmd:"" group:"store" help:"Add, list, archive and import treatment centres."`
-	Token   tokenCmd   `cmd:"" group:"store" help:"Make, list and revoke the tokens with which people and machines sign in."`
+	Serve     serveCmd     `cmd:"" group:"server" help:"Run the server."`
+	Demo      demoCmd      `cmd:"" group:"server" help:"Show everything at work on an invented organisation, in a temporary folder."`
+	Migrate   migrateCmd   `cmd:"" group:"store" help:"Make the store, or bring its schema up to date after an upgrade."`
+	Backup    backupCmd    `cmd:"" group:"store" help:"Copy the store, encrypted, while it is in use."`
+	Restore   restoreCmd   `cmd:"" group:"store" help:"Put a backup in the place of the store."`
+	Cohort    cohortCmd    `cmd:"" group:"store" help:"Open, list and close cohorts."`
+	Centre    centreCmd    `cmd:"" group:"store" help:"Add, list, archive and import treatment centres."`
+	Token     tokenCmd     `cmd:"" group:"store" help:"Make, list and revoke the tokens with which people and machines sign in."`
+	Statement statementCmd `cmd:"" group:"store" help:"Import, list and remove statements from elsewhere, of years before this system."`
 
 	Issue   issueCmd   `cmd:"" group:"client" help:"Issue a referral code."`
 	Void    voidCmd    `cmd:"" group:"client" help:"Void a code whose caller hung up before noting it."`

@@ -18,7 +18,9 @@ const quickRace = "atexit_sleep_ms=0"
 func TestMain(m *testing.M) {
 	crashChild()
 	os.Setenv("GORACE", quickRace)
-	testscript.Main(withDatabases{m}, map[string]func(){"aankomst": main, "past-cohort": pastCohort, "past-releases": pastReleases})
+	testscript.Main(withDatabases{m}, map[string]func(){
+		"aankomst": main, "past-cohort": pastCohort, "past-releases": pastReleases, "past-pools": pastPools,
+	})
 }
 
 // withDatabases are the tests, with the databases that they share.

@@ -4,16 +4,14 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
+	"time"
 
 	client "aankomst/clients/go"
 	aankomstv1 "aankomst/proto/aankomst/v1"
 	"aankomst/server/release"
-	"aankomst/server/store"
 )
 
 type releaseCmd struct {
@@ -78,6 +76,9 @@ func releaseRow(r *aankomstv1.Release) string {
 func figureCells(figure *aankomstv1.Figure) string {
 	switch figure.GetShown() {
 	case aankomstv1.Figure_EXACT, aankomstv1.Figure_BAND:
+		if figure.GetInterval() == nil {
+			return span(figure.GetRate()) + " %\t\t"
+		}
 		return fmt.Sprintf("%s %%\t%s\t%d to %d %%", span(figure.GetRate()), span(figure.GetReferrals()),
 			figure.GetInterval().GetLow(), figure.GetInterval().GetHigh())
 	case aankomstv1.Figure_TOO_EARLY:
@@ -135,7 +136,8 @@ func (a *app) showRelease(r *aankomstv1.Release) error {
 	}
 	fmt.Fprintf(a.out, "Release %d: cohort %d, %s, up to %s, published %s\n", r.GetNumber(), r.GetCohort(),
 		strings.ToLower(r.GetStatus().String()), r.GetCutOff(), r.GetPublishedOn())
-	fmt.Fprintf(a.out, "Arrival rate: %s, of %s.\n", release.Definition, release.Denominator)
+	var words release.Words
+	fmt.Fprintf(a.out, "Arrival rate: %s, of %s.\n", words.Definition(release.GroupTotal), words.Denominator(release.GroupTotal))
 	fmt.Fprintf(a.out, "Policy %s, SHA-256 %x\n\n", r.GetPolicy(), r.GetDigest())
 	var rows []string
 	for _, figure := range r.GetFigures() {
@@ -144,88 +146,62 @@ func (a *app) showRelease(r *aankomstv1.Release) error {
 	return a.table(nil, "GROUP\tARRIVAL RATE\tOF REFERRALS\t95 % INTERVAL", rows, "")
 }
 
-type releaseExportCmd struct {
-	ClientSettings
-	Number uint32 `arg:"" optional:"" help:"The release's number; the whole chain when left out."`
-	Format string `help:"csv or json. The whole chain is JSON, one release a line." enum:"csv,json" default:"json"`
-	Output string `help:"Where to write; standard output by default. It must not exist." short:"o" placeholder:"FILE"`
-}
-
-// Run exports releases.
-func (c releaseExportCmd) Run(ctx context.Context, a *app) error {
-	return c.withClient(ctx, func(ctx context.Context, api *client.Client) error {
-		var releases []*aankomstv1.Release
-		var err error
-		if c.Number == 0 {
-			if c.Format != "json" {
-				return fmt.Errorf("%w: the whole chain is exported as JSON; name a release for CSV", errUsage)
-			}
-			releases, err = allReleases(ctx, api)
-		} else {
-			var one *aankomstv1.Release
-			one, err = api.Releases.GetRelease(api.Authorized(ctx), &aankomstv1.GetReleaseRequest{Number: c.Number})
-			releases = append(releases, one)
-		}
-		if err != nil {
-			return err
-		}
-		if len(releases) == 0 {
-			return fmt.Errorf("%w: nothing is published yet", errRefused)
-		}
-		return c.write(a, func(w io.Writer) error {
-			for _, r := range releases {
-				if c.Format == "csv" {
-					return release.WriteCSV(w, store.Release{Document: r.GetDocument(), Digest: sha256.Sum256(r.GetDocument())})
-				}
-				if _, err := fmt.Fprintf(w, "%s\n", r.GetDocument()); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	})
-}
-
-func (c releaseExportCmd) write(a *app, content func(io.Writer) error) error {
-	if c.Output == "" {
-		return content(a.out)
-	}
-	file, err := os.OpenFile(c.Output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-	if err != nil {
-		return fmt.Errorf("%w: %w", errUsage, err)
-	}
-	if err := errors.Join(content(file), file.Close()); err != nil {
-		return errors.Join(err, os.Remove(c.Output))
-	}
-	return a.print(map[string]string{"exported": c.Output}, "Exported to %s.", c.Output)
-}
-
 type releaseVerifyCmd struct {
 	File string `arg:"" help:"The chain, as aankomst release export writes it."`
 }
 
 // Help is shown below the command's usage.
 func (releaseVerifyCmd) Help() string {
-	return "Every release names the digest of the one before. Nothing names that of the last: compare it, as it is printed, with\nwhat was quoted when it was published."
+	return "Every release names the digest of the one before. Nothing names that of the last: compare it, as it is printed, with\nwhat was quoted when it was published. Then all releases are audited together: of every group it is said how many\nvalues of its counts stay possible for a reader of all of them."
 }
 
-// Run verifies a chain.
+// Run verifies a chain and audits it.
 func (c releaseVerifyCmd) Run(a *app) error {
 	content, err := os.ReadFile(c.File)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
-	var documents [][]byte
+	var lines [][]byte
 	for line := range strings.Lines(string(content)) {
-		documents = append(documents, []byte(strings.TrimRight(line, "\r\n")))
+		lines = append(lines, []byte(strings.TrimRight(line, "\r\n")))
 	}
-	if len(documents) == 0 {
+	if len(lines) == 0 {
 		return fmt.Errorf("%w: %s is empty", errUsage, c.File)
 	}
-	if err := release.VerifyChain(documents); err != nil {
+	if err := release.VerifyChain(lines); err != nil {
 		return err
 	}
-	last := fmt.Sprintf("%x", sha256.Sum256(documents[len(documents)-1]))
-	return a.print(map[string]any{"verified": len(documents), "lastDigest": last},
-		"Releases 1 to %d: unbroken. SHA-256 of the last: %s", len(documents), last)
+	documents := make([]release.Document, len(lines))
+	for i, line := range lines {
+		if documents[i], err = release.Decode(line); err != nil {
+			return err
+		}
+	}
+	told := time.Now()
+	findings, err := release.Audit([]release.Policy{release.Current}, documents, func(done int) {
+		if time.Since(told) > time.Second {
+			told = time.Now()
+			a.progress("Audited %d of %d releases...", done, len(documents))
+		}
+	})
+	if err != nil {
+		return err
+	}
+	last := fmt.Sprintf("%x", sha256.Sum256(lines[len(lines)-1]))
+	if a.JSON {
+		return a.print(map[string]any{"verified": len(lines), "lastDigest": last, "findings": findings}, "")
+	}
+	fmt.Fprintf(a.out, "Releases 1 to %d: unbroken. SHA-256 of the last: %s\n", len(lines), last)
+	var rows []string
+	for _, found := range findings {
+		row := fmt.Sprintf("%d\t%s\t%s\t%d\t", found.Cohort, found.CutOff, found.Group, found.Values)
+		if found.Referrals > 0 {
+			row += fmt.Sprint(found.Referrals)
+		}
+		if row += "\t"; found.Widened {
+			row += "widened"
+		}
+		rows = append(rows, row)
+	}
+	return a.table(nil, "COHORT\tUP TO\tGROUP\tPOSSIBLE ARRIVALS\tPOSSIBLE REFERRALS\t", rows, "No release shows a group that could be worked out.")
 }

@@ -2,6 +2,8 @@ package main
 
 import (
 	"net/http"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"aankomst/refcode"
 	"aankomst/server/access"
 	"aankomst/server/calendar"
+	"aankomst/server/store/postgres/pgtest"
 )
 
 // noon is a moment in the middle of the office's year, in the middle of a quarter of an hour.
@@ -37,8 +40,8 @@ func TestAClockThatIsSetBackLosesNothing(t *testing.T) {
 		l.answers(20)
 		servers[set.server].clock.Set(l.noon().Add(set.to))
 		// The jobs that run by the clock do so, too.
-		eventually(t, "the server says when it held the key", func() bool {
-			return l.heldAt(servers[set.server].clock.Now())
+		eventually(t, "the server says that it holds the key", func() bool {
+			return servers[set.server].pulse.Last().Equal(servers[set.server].clock.Now())
 		})
 		l.answers(20)
 	}
@@ -54,17 +57,30 @@ func TestAClockThatIsSetBackLosesNothing(t *testing.T) {
 	l.settled()
 }
 
-// heldAt reports whether a server has said at that moment that it holds the key.
-func (o *office) heldAt(at time.Time) (said bool) {
-	o.t.Helper()
-	noError(o.t, o.app().withStore(o.t.Context(), func(e *opened) error {
-		holders, err := e.Holders(o.t.Context(), o.year)
-		for _, holder := range holders {
-			said = said || holder.SeenAt.Equal(at)
+// Closing a cohort waits for a server that does not hear of it, however far its clock is behind.
+func TestClosingWaitsForAServerWhoseClockIsBehind(t *testing.T) {
+	t.Parallel()
+	o, _ := lastYear(t, newDatabases.Database(t))
+	network := pgtest.NewProxy(t, o.postgres)
+	far := *o
+	far.postgres = network.DSN()
+	behind := far.serveAt(time.Now().Add(-day), access.DefaultLimits)
+	network.Refuse()
+	closing := []string{"cohort", "close", strconv.Itoa(o.year), "--yes", "--early", "--accept-withheld", "--escrow-destroyed"}
+	for range 2 {
+		if out, err := o.try(closing...); exitCode(err) != exitRefused || !strings.Contains(string(out), "still holds the key") {
+			t.Fatalf("closing does not wait: %v\n%s", err, out)
 		}
-		return err
-	}))
-	return said
+	}
+	if _, err := os.Stat(o.cohortKey()); err != nil {
+		t.Errorf("the key is not there any more: %v", err)
+	}
+	network.Accept()
+	eventually(t, "the cohort is closed", func() bool {
+		_, err := o.try(closing...)
+		return err == nil
+	})
+	behind.stop()
 }
 
 // An issue that is repeated after the clock was set back is known to be one.

@@ -16,6 +16,7 @@ import (
 type local struct {
 	*child
 	clock *servertest.Clock
+	pulse *servertest.Pulse
 	logs  *servertest.Buffer
 	// stop stops it.
 	stop func()
@@ -28,7 +29,8 @@ func (o *office) serveAt(at time.Time, limits access.Limits) *local {
 	s.clock.Set(at)
 	e, err := o.app().openStore(o.t.Context())
 	noError(o.t, err)
-	e.clock = s.clock.Now
+	s.pulse = &servertest.Pulse{Store: e.Store, Clock: s.clock}
+	e.Store, e.clock = s.pulse, s.clock.Now
 	keeper, err := e.keeper()
 	noError(o.t, err)
 	serving, err := server.New(server.Deps{

@@ -58,24 +58,26 @@ func (p *past) at(year int, month time.Month, day int) {
 	p.now = time.Date(year, month, day, 12, 0, 0, 0, calendar.Brussels)
 }
 
-// open opens the cohort of a year with one pool, on its second day.
-func (p *past) open(year int) {
+// onePool is the pool of a small helpline.
+var onePool = cohort.PoolPlan{Name: "CGG", Expected: 30, Centres: []string{"cgg-a", "cgg-b", "cgg-c"}}
+
+// open opens the cohort of a year, on its second day.
+func (p *past) open(year int, pools ...cohort.PoolPlan) {
 	p.at(year, time.January, 2)
 	_, err := p.keeper.Open(context.Background(), cohort.Plan{
-		Year: year, Layout: refcode.Short, Recipients: []string{os.Getenv("RECIPIENT")},
-		Pools: []cohort.PoolPlan{{Name: "CGG", Expected: 30, Centres: []string{"cgg-a", "cgg-b", "cgg-c"}}},
+		Year: year, Layout: refcode.Short, Recipients: []string{os.Getenv("RECIPIENT")}, Pools: pools,
 	})
 	must(err)
 }
 
-// count counts referrals and arrivals of a year, as if codes had been issued and confirmed.
-func (p *past) count(year, issued, arrived int) {
+// count counts referrals and arrivals of a pool, as if codes had been issued and confirmed.
+func (p *past) count(year int, pool uint32, issued, arrived int) {
 	var entries []store.Entry
 	for range issued {
-		entries = append(entries, store.Entry{Kind: store.Issue, Year: year, Pool: 1})
+		entries = append(entries, store.Entry{Kind: store.Issue, Year: year, Pool: pool})
 	}
 	for i := range arrived {
-		entries = append(entries, store.Entry{Kind: store.Arrive, Year: year, Pool: 1, Nullifier: store.Nullifier{byte(i), byte(i >> 8)}})
+		entries = append(entries, store.Entry{Kind: store.Arrive, Year: year, Pool: pool, Nullifier: store.Nullifier{byte(i), byte(pool)}})
 	}
 	_, err := p.store.Record(context.Background(), entries)
 	must(err)
@@ -111,7 +113,7 @@ func pastCohort() {
 	year, err := strconv.Atoi(os.Args[2])
 	must(err)
 	p := openPast(os.Args[1])
-	p.open(year)
+	p.open(year, onePool)
 	p.close()
 }
 
@@ -120,9 +122,36 @@ func pastReleases() {
 	p := openPast(os.Args[1])
 	var last *store.Release
 	for _, year := range []struct{ year, issued, arrived int }{{2017, 35, 26}, {2018, 46, 35}, {2019, 55, 43}} {
-		p.open(year.year)
-		p.count(year.year, year.issued, year.arrived)
+		p.open(year.year, onePool)
+		p.count(year.year, 1, year.issued, year.arrived)
 		last = p.publish(year.year, last)
 	}
+	p.close()
+}
+
+// pastPools makes a data folder with the final release of a year that had a large pool, a small one and one
+// that is too small to be shown.
+func pastPools() {
+	year, err := strconv.Atoi(os.Args[2])
+	must(err)
+	p := openPast(os.Args[1])
+	pools := []cohort.PoolPlan{onePool, {Name: "CAW", Expected: 40}, {Name: "UFC", Expected: 25}}
+	for _, centre := range []struct {
+		id   string
+		kind store.CentreType
+		pool int
+	}{
+		{"cgg-d", store.TypeCGG, 0}, {"cgg-e", store.TypeCGG, 0}, {"cgg-f", store.TypeCGG, 0},
+		{"caw-a", store.TypeCAW, 1}, {"caw-b", store.TypeCAW, 1}, {"caw-c", store.TypeCAW, 1},
+		{"ufc-a", store.TypeUFC, 2}, {"ufc-b", store.TypeUFC, 2}, {"ufc-c", store.TypeUFC, 2},
+	} {
+		must(p.store.CreateCentre(context.Background(), store.Centre{ID: centre.id, Name: centre.id, Type: centre.kind}))
+		pools[centre.pool].Centres = append(pools[centre.pool].Centres, centre.id)
+	}
+	p.open(year, pools...)
+	p.count(year, 1, 70, 50)
+	p.count(year, 2, 40, 25)
+	p.count(year, 3, 12, 8)
+	p.publish(year, nil)
 	p.close()
 }

@@ -31,8 +31,8 @@ import (
 //	empty FOLDER               there is nothing in the folder
 //	database NAME              puts the address of a new, empty PostgreSQL database into an environment variable
 //
-// the programs past-cohort and past-releases, which make a data folder with the open cohort of a year that is
-// over, or with the releases of 2017 to 2019, and the variables YEAR, LAST_YEAR and FAR_YEAR (this year, the
+// the programs past-cohort, past-releases and past-pools, which make a data folder with the open cohort of a year
+// that is over, with the releases of 2017 to 2019, or with that of a year that had three pools, and the variables YEAR, LAST_YEAR and FAR_YEAR (this year, the
 // last, and one that is far ahead), RECIPIENT (whom an escrow copy is for) and HOME, which is a folder of the
 // script's own.
 func TestScripts(t *testing.T) {

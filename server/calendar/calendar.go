@@ -54,8 +54,6 @@ type CutOff struct {
 	Day string
 	// At is when that day is over.
 	At time.Time
-	// YearEnd says that it is 31 December.
-	YearEnd bool
 }
 
 // CutOffs returns the cut-offs of a cohort, in their order.
@@ -64,7 +62,7 @@ func CutOffs(year int) []CutOff {
 	for _, month := range []time.Month{time.March, time.June, time.September, time.December} {
 		last := time.Date(year, month+1, 0, 0, 0, 0, 0, Brussels)
 		cutOffs = append(cutOffs, CutOff{
-			Day: last.Format(dayFormat), At: last.AddDate(0, 0, 1), YearEnd: month == time.December,
+			Day: last.Format(dayFormat), At: last.AddDate(0, 0, 1),
 		})
 	}
 	return cutOffs

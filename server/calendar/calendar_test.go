@@ -133,21 +133,18 @@ func TestCohortsOpenInDecemberAndCloseInJuly(t *testing.T) {
 
 func TestCutOffsFallAtTheEndOfEachQuarter(t *testing.T) {
 	t.Parallel()
-	want := []struct {
-		day, at string
-		yearEnd bool
-	}{
-		{"2028-03-31", "2028-04-01T00:00:00+02:00", false},
-		{"2028-06-30", "2028-07-01T00:00:00+02:00", false},
-		{"2028-09-30", "2028-10-01T00:00:00+02:00", false},
-		{"2028-12-31", "2029-01-01T00:00:00+01:00", true},
+	want := []struct{ day, at string }{
+		{"2028-03-31", "2028-04-01T00:00:00+02:00"},
+		{"2028-06-30", "2028-07-01T00:00:00+02:00"},
+		{"2028-09-30", "2028-10-01T00:00:00+02:00"},
+		{"2028-12-31", "2029-01-01T00:00:00+01:00"},
 	}
 	got := CutOffs(2028)
 	if len(got) != len(want) {
 		t.Fatalf("got %d cut-offs, want %d", len(got), len(want))
 	}
 	for i, w := range want {
-		if got[i].Day != w.day || !got[i].At.Equal(at(t, w.at)) || got[i].YearEnd != w.yearEnd {
+		if got[i].Day != w.day || !got[i].At.Equal(at(t, w.at)) {
 			t.Errorf("cut-off %d: got %+v, want %+v", i+1, got[i], w)
 		}
 	}

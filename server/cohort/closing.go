@@ -103,7 +103,7 @@ func (k *Keeper) closeStep(ctx context.Context, cohort store.Cohort, options Clo
 // for long is taken to be gone.
 func (k *Keeper) acknowledged(ctx context.Context, year int) (waitsFor string, err error) {
 	k.Ring.Drop(year)
-	if err := k.Store.Beat(ctx, k.Holder, k.Ring.Years(), k.Clock()); err != nil {
+	if err := k.Store.Beat(ctx, k.Holder, k.Ring.Years()); err != nil {
 		return "", err
 	}
 	holders, err := k.Store.Holders(ctx, year)
@@ -111,7 +111,7 @@ func (k *Keeper) acknowledged(ctx context.Context, year int) (waitsFor string, e
 		return "", err
 	}
 	for _, holder := range holders {
-		if k.Clock().Sub(holder.SeenAt) < GoneAfter {
+		if holder.SilentFor < GoneAfter {
 			return fmt.Sprintf("another server process (%s) still holds the key; it lets go within a minute, or is taken to be gone after %.0f minutes of silence",
 				holder.Name, GoneAfter.Minutes()), nil
 		}

@@ -174,7 +174,7 @@ func TestClosingWaitsForEveryProcessThatHoldsTheKey(t *testing.T) {
 		c, other := begin(t)
 		for range 5 {
 			c.wait(GoneAfter - time.Second)
-			if err := c.store.Beat(t.Context(), other.Holder, []int{2026}, c.clock()); err != nil {
+			if err := c.store.Beat(t.Context(), other.Holder, []int{2026}); err != nil {
 				t.Fatal(err)
 			}
 			c.close(c.keeper, all, store.StageReleased, other.Holder)
@@ -183,7 +183,7 @@ func TestClosingWaitsForEveryProcessThatHoldsTheKey(t *testing.T) {
 	t.Run("and for no other", func(t *testing.T) {
 		t.Parallel()
 		c := newClosable(t)
-		if err := c.store.Beat(t.Context(), "a process of next year", []int{2027}, c.clock()); err != nil {
+		if err := c.store.Beat(t.Context(), "a process of next year", []int{2027}); err != nil {
 			t.Fatal(err)
 		}
 		c.close(c.keeper, all, store.StageClosed, "")
@@ -291,7 +291,7 @@ func TestClosingTwiceAtOnce(t *testing.T) {
 func TestAMissingKeyFileDoesNotKeepACohortOpen(t *testing.T) {
 	t.Parallel()
 	c := newClosable(t)
-	for _, name := range []string{KeyFile(2026), EscrowFile(2026)} {
+	for _, name := range []string{KeyFile(2026), escrowCopy(t, c.folder, 2026)} {
 		if err := os.Remove(c.folder.Path(name)); err != nil {
 			t.Fatal(err)
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -46,10 +47,11 @@ func TestTheEscrowCopyRestoresTheKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := names(t, folder); !slices.Equal(got, []string{"cohort-2026.escrow.age", "cohort-2026.key"}) || !folder.HasEscrow(2026) {
+	name := fmt.Sprintf("cohort-2026.escrow.%x.age", digest[:8])
+	if got := names(t, folder); !slices.Equal(got, []string{name, "cohort-2026.key"}) || !folder.HasEscrow(2026) || EscrowFile(2026, digest) != name {
 		t.Errorf("there are %v", got)
 	}
-	escrow := read(t, folder, EscrowFile(2026))
+	escrow := read(t, folder, name)
 	if digest != sha256.Sum256(escrow) {
 		t.Error("the digest is not that of the copy")
 	}
@@ -71,13 +73,17 @@ func TestTheEscrowCopyRestoresTheKey(t *testing.T) {
 		}
 		sameKey(t, loaded, key)
 	}
-	// Written anew, it is another copy of the same key, in place of the first.
+	// Written anew, it is another copy of the same key, beside the first until it is known which of them counts.
 	again, err := folder.WriteEscrow(key, []string{stranger.Recipient().String()})
 	if err != nil || again == digest {
 		t.Errorf("written anew: digest %x (%v)", again, err)
 	}
-	if _, err := decrypt(read(t, folder, EscrowFile(2026)), chair); err == nil {
-		t.Error("the first copy is still there")
+	write(t, folder, "cohort-2026.escrow.made by hand.age", nil, 0o600)
+	if err := folder.keepEscrow(2026, digest); err != nil {
+		t.Fatal(err)
+	}
+	if got := names(t, folder); !slices.Equal(got, []string{name, "cohort-2026.escrow.made by hand.age", "cohort-2026.key"}) {
+		t.Errorf("there are %v", got)
 	}
 }
 
@@ -116,20 +122,23 @@ func TestWhoIsNoRecipient(t *testing.T) {
 func TestDestroyingAKeyLeavesNoCopyInTheFolder(t *testing.T) {
 	t.Parallel()
 	folder, key, other := newFolder(t), keyNamed(t, "key", 2026), keyNamed(t, "other", 2027)
-	for _, key := range []*Key{key, other} {
+	var escrow []string
+	for _, key := range []*Key{key, key, other} {
 		if _, err := folder.Create(key); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := folder.WriteEscrow(key, []string{identity(t).Recipient().String()}); err != nil {
+		digest, err := folder.WriteEscrow(key, []string{identity(t).Recipient().String()})
+		if err != nil {
 			t.Fatal(err)
 		}
+		escrow = append(escrow, EscrowFile(key.year, digest))
 	}
 	// What a crash leaves: whole and half copies of the key file and the escrow copy.
 	document := read(t, folder, KeyFile(2026))
-	leftovers := []string{"cohort-2026.key.123.tmp", "cohort-2026.key.9.tmp", "cohort-2026.escrow.age.4567.tmp"}
+	leftovers := []string{"cohort-2026.key.123.tmp", "cohort-2026.key.9.tmp", escrow[0] + ".4567.tmp"}
 	write(t, folder, leftovers[0], document, 0o600)
 	write(t, folder, leftovers[1], document[:40], 0o600)
-	write(t, folder, leftovers[2], read(t, folder, EscrowFile(2026)), 0o600)
+	write(t, folder, leftovers[2], read(t, folder, escrow[0]), 0o600)
 	write(t, folder, "cohort-2027.key.1.tmp", nil, 0o600)
 	if err := os.Link(folder.Path(KeyFile(2026)), folder.Path("cohort-2026.key.77.tmp")); err != nil {
 		t.Fatal(err)
@@ -142,7 +151,7 @@ func TestDestroyingAKeyLeavesNoCopyInTheFolder(t *testing.T) {
 
 	// What was in the files is overwritten, for whoever still has them open.
 	var handles []*os.File
-	for _, name := range append(leftovers, KeyFile(2026)) {
+	for _, name := range append(leftovers, KeyFile(2026), escrow[0], escrow[1]) {
 		handle, err := os.Open(folder.Path(name))
 		if err != nil {
 			t.Fatal(err)
@@ -153,7 +162,7 @@ func TestDestroyingAKeyLeavesNoCopyInTheFolder(t *testing.T) {
 	if folder.Destroyed(2026) {
 		t.Error("it is said to be destroyed")
 	}
-	kept := []string{"cohort-2026.destroyed", "cohort-2027.escrow.age", "cohort-2027.key", "cohort-2027.key.1.tmp"}
+	kept := []string{"cohort-2026.destroyed", escrow[2], "cohort-2027.key", "cohort-2027.key.1.tmp"}
 	for range 2 { // it may be repeated
 		if err := folder.Destroy(2026); err != nil {
 			t.Fatal(err)
@@ -187,7 +196,7 @@ func TestDestroyingAKeyLeavesNoCopyInTheFolder(t *testing.T) {
 
 func TestDestroyingGoesOnWhereItWasStopped(t *testing.T) {
 	t.Parallel()
-	for _, obstacle := range []string{"cohort-2026.destroyed", EscrowFile(2026), "cohort-2026.key.12.tmp"} {
+	for _, obstacle := range []string{"cohort-2026.destroyed", EscrowFile(2026, [32]byte{}), "cohort-2026.key.12.tmp"} {
 		t.Run(obstacle, func(t *testing.T) {
 			t.Parallel()
 			folder := newFolder(t)

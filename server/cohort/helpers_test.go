@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/cloudflare/circl/oprf"
@@ -133,6 +135,18 @@ func names(t *testing.T, folder *Folder) []string {
 		names = append(names, entry.Name())
 	}
 	return names
+}
+
+// escrowCopy returns the name of the one escrow copy of a year's key that lies in a folder.
+func escrowCopy(t *testing.T, folder *Folder, year int) string {
+	t.Helper()
+	copies := slices.DeleteFunc(names(t, folder), func(name string) bool {
+		return !strings.HasPrefix(name, fmt.Sprintf("cohort-%d.escrow.", year))
+	})
+	if len(copies) != 1 {
+		t.Fatalf("there are the escrow copies %v", copies)
+	}
+	return copies[0]
 }
 
 // read returns what is in a file of a folder.

@@ -30,8 +30,7 @@ type Keeper struct {
 	// Holder names this process to the others that use the store.
 	Holder string
 
-	// Methods take turns: a Sync that began before a cohort was closed must not load its key again
-	// after, and of two Opens the escrow copy that stays must be the one that the store describes.
+	// Methods take turns: a Sync that began before a cohort was closed must not load its key again after.
 	turn sync.Mutex
 }
 
@@ -71,7 +70,7 @@ func (k *Keeper) sync(ctx context.Context, beat bool) error {
 			said = append(said, cohort.Year)
 		}
 		slices.Sort(said)
-		if err := k.Store.Beat(ctx, k.Holder, said, k.Clock()); err != nil {
+		if err := k.Store.Beat(ctx, k.Holder, said); err != nil {
 			return err
 		}
 		if cohorts, err = k.openCohorts(ctx); err != nil {
@@ -96,7 +95,7 @@ func (k *Keeper) sync(ctx context.Context, beat bool) error {
 		}
 	}
 	if now := k.Ring.Years(); beat || !slices.Equal(said, now) {
-		failed = append(failed, k.Store.Beat(ctx, k.Holder, now, k.Clock()))
+		failed = append(failed, k.Store.Beat(ctx, k.Holder, now))
 	}
 	return errors.Join(failed...)
 }
@@ -117,5 +116,5 @@ func (k *Keeper) Leave(ctx context.Context) error {
 	for _, year := range k.Ring.Years() {
 		k.Ring.Drop(year)
 	}
-	return k.Store.Beat(ctx, k.Holder, nil, k.Clock())
+	return k.Store.Beat(ctx, k.Holder, nil)
 }

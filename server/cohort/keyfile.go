@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
 	"strings"
 
 	"filippo.io/age"
@@ -19,8 +19,18 @@ import (
 // KeyFile names the file with the key of a cohort.
 func KeyFile(year int) string { return filePrefix(year) + "key" }
 
-// EscrowFile names the escrow copy of the key of a cohort.
-func EscrowFile(year int) string { return filePrefix(year) + "escrow.age" }
+// EscrowFile names the escrow copy of the key of a cohort, by the first 16 digits of its SHA-256: copies that two
+// openings made are two files, and it can be told which of them the store describes.
+func EscrowFile(year int, digest [sha256.Size]byte) string {
+	return escrowPrefix(year) + hex.EncodeToString(digest[:escrowNamed]) + escrowSuffix
+}
+
+// escrowNamed is how many bytes of its digest name an escrow copy.
+const escrowNamed = 8
+
+const escrowSuffix = ".age"
+
+func escrowPrefix(year int) string { return filePrefix(year) + "escrow." }
 
 // destroyedFile and closedFile remember, without any secret, that the key of a cohort is gone for good
 // and that the cohort was closed, so that a restored backup cannot bring it back.
@@ -104,33 +114,50 @@ func damaged(year int) error {
 	return fmt.Errorf("%w: %s is damaged; restore it from the escrow copy", ErrKeyFolder, KeyFile(year))
 }
 
-// WriteEscrow writes the one escrow copy of a key, encrypted to age recipients, and returns its
-// SHA-256. A copy that an opening cut short left behind is written anew.
-func (f *Folder) WriteEscrow(key *Key, recipients []string) ([32]byte, error) {
+// WriteEscrow writes an escrow copy of a key, encrypted to age recipients, and returns its SHA-256. Others that lie
+// there stay: keepEscrow removes them, once the store describes this one.
+func (f *Folder) WriteEscrow(key *Key, recipients []string) (digest [sha256.Size]byte, err error) {
 	to, err := parseRecipients(recipients)
 	if err != nil {
-		return [32]byte{}, err
+		return digest, err
 	}
 	document, err := key.marshal()
 	if err != nil {
-		return [32]byte{}, err
+		return digest, err
 	}
 	var sealed bytes.Buffer
 	armored := armor.NewWriter(&sealed)
 	plain, err := age.Encrypt(armored, to...)
 	if err != nil {
-		return [32]byte{}, fmt.Errorf("%w: %w", ErrRecipient, err)
+		return digest, fmt.Errorf("%w: %w", ErrRecipient, err)
 	}
 	if _, err := plain.Write(document); err != nil {
-		return [32]byte{}, fmt.Errorf("encrypting the escrow copy: %w", err)
+		return digest, fmt.Errorf("encrypting the escrow copy: %w", err)
 	}
 	if err := errors.Join(plain.Close(), armored.Close()); err != nil {
-		return [32]byte{}, fmt.Errorf("encrypting the escrow copy: %w", err)
+		return digest, fmt.Errorf("encrypting the escrow copy: %w", err)
 	}
-	if err := f.Replace(EscrowFile(key.year), sealed.Bytes()); err != nil {
-		return [32]byte{}, err
+	digest = sha256.Sum256(sealed.Bytes())
+	return digest, f.Replace(EscrowFile(key.year, digest), sealed.Bytes())
+}
+
+// keepEscrow removes what openings of a year that came to nothing left behind, and keeps the escrow copy of a digest,
+// and the key. A copy that somebody put there under another name stays.
+func (f *Folder) keepEscrow(year int, digest [sha256.Size]byte) error {
+	copies, err := f.named(escrowPrefix(year), escrowSuffix)
+	if err != nil {
+		return err
 	}
-	return sha256.Sum256(sealed.Bytes()), nil
+	for _, name := range copies {
+		of, err := hex.DecodeString(strings.TrimSuffix(strings.TrimPrefix(name, escrowPrefix(year)), escrowSuffix))
+		if err != nil || len(of) != escrowNamed || name == EscrowFile(year, digest) {
+			continue
+		}
+		if err := f.remove(name); err != nil {
+			return err
+		}
+	}
+	return f.removeLeftovers(filePrefix(year))
 }
 
 // parseRecipients reads age recipients. Its errors, which wrap ErrRecipient, do not quote what was
@@ -149,10 +176,8 @@ func parseRecipients(texts []string) ([]age.Recipient, error) {
 
 // HasCohortKeys reports whether the key of any cohort lies in the folder.
 func (f *Folder) HasCohortKeys() bool {
-	entries, err := os.ReadDir(f.path)
-	return err == nil && slices.ContainsFunc(entries, func(entry fs.DirEntry) bool {
-		return strings.HasPrefix(entry.Name(), "cohort-") && strings.HasSuffix(entry.Name(), ".key")
-	})
+	keys, err := f.named("cohort-", ".key")
+	return err == nil && len(keys) > 0
 }
 
 // hasKey reports whether the key file of a year is there.
@@ -161,10 +186,10 @@ func (f *Folder) hasKey(year int) bool {
 	return err == nil
 }
 
-// HasEscrow reports whether the escrow copy still lies in the folder, where it helps nobody.
+// HasEscrow reports whether an escrow copy still lies in the folder, where it helps nobody.
 func (f *Folder) HasEscrow(year int) bool {
-	_, err := os.Stat(f.Path(EscrowFile(year)))
-	return err == nil
+	copies, err := f.named(escrowPrefix(year), escrowSuffix)
+	return err == nil && len(copies) > 0
 }
 
 // Destroyed reports whether the key of a year was destroyed here.

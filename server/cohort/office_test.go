@@ -33,6 +33,7 @@ type office struct {
 	withheld bool          // what Freeze says
 	retired  []store.Stage // the stages in which the store key was retired
 	holders  int
+	beats    map[string]time.Time // when each process last said which keys it holds
 }
 
 // newOffice returns an office with nine centres, three of each type but UFC, on a day.
@@ -46,7 +47,8 @@ func newOffice(t *testing.T, day string) *office {
 	if err := os.WriteFile(path, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	o := &office{t: t, store: &faulty{Store: openStoreAt(t, path)}, folder: newFolder(t), identity: identity(t)}
+	o := &office{t: t, folder: newFolder(t), identity: identity(t), beats: map[string]time.Time{}}
+	o.store = &faulty{Store: timed{openStoreAt(t, path), o}}
 	o.setDay(day)
 	return o
 }
@@ -229,7 +231,7 @@ func (o *office) works(k *Keeper, year int) {
 			o.t.Errorf("a code of pool %d is taken for %+v", pool, got)
 		}
 	}
-	escrow := read(o.t, o.folder, EscrowFile(year))
+	escrow := read(o.t, o.folder, escrowCopy(o.t, o.folder, year))
 	if cohorts[0].EscrowDigest != sha256.Sum256(escrow) {
 		o.t.Error("the store describes another escrow copy")
 	}
@@ -238,104 +240,4 @@ func (o *office) works(k *Keeper, year int) {
 		o.t.Errorf("the escrow copy does not open to the key file: %v", err)
 	}
 	names(o.t, o.folder) // all of them readable by their owner alone
-}
-
-var errFault = errors.New("the store broke down")
-
-// faulty is a store of which one call fails: the failAt'th, before it has any effect or after it took
-// effect.
-type faulty struct {
-	store.Store
-	mu     sync.Mutex
-	calls  []string
-	failAt int
-	after  bool
-	// before and afterwards, when set, are called before each call takes effect, and after it.
-	before, afterwards func(call string)
-}
-
-// fault counts a call and says whether it fails before it has any effect.
-func (f *faulty) fault(call string) error {
-	f.mu.Lock()
-	f.calls = append(f.calls, call)
-	fails, before := len(f.calls) == f.failAt && !f.after, f.before
-	f.mu.Unlock()
-	if before != nil {
-		before(call)
-	}
-	if fails {
-		return fmt.Errorf("%w: %w", store.ErrUnavailable, errFault)
-	}
-	return nil
-}
-
-// do makes a call, unless it fails.
-func (f *faulty) do(call string, effect func() error) error {
-	if err := f.fault(call); err != nil {
-		return err
-	}
-	f.mu.Lock()
-	fails, afterwards := len(f.calls) == f.failAt && f.after, f.afterwards
-	f.mu.Unlock()
-	err := effect()
-	if afterwards != nil {
-		afterwards(call)
-	}
-	if err != nil || !fails {
-		return err
-	}
-	return fmt.Errorf("%w: %w", store.ErrUnavailable, errFault)
-}
-
-// moments returns when a call can fail: before it takes effect, or (a write) after.
-func moments(call string) (after []bool) {
-	switch call {
-	case "ListCohorts", "GetCohort", "ListCentres", "Holders":
-		return []bool{false}
-	default:
-		return []bool{false, true}
-	}
-}
-
-// fail makes the n'th call from now on fail; none does when n is 0.
-func (f *faulty) fail(n int, after bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.calls, f.failAt, f.after = nil, n, after
-}
-
-func (f *faulty) ListCohorts(ctx context.Context) (cohorts []store.Cohort, err error) {
-	err = f.do("ListCohorts", func() error { cohorts, err = f.Store.ListCohorts(ctx); return err })
-	return cohorts, err
-}
-
-func (f *faulty) GetCohort(ctx context.Context, year int) (cohort store.Cohort, err error) {
-	err = f.do("GetCohort", func() error { cohort, err = f.Store.GetCohort(ctx, year); return err })
-	return cohort, err
-}
-
-func (f *faulty) ListCentres(ctx context.Context) (centres []store.Centre, err error) {
-	err = f.do("ListCentres", func() error { centres, err = f.Store.ListCentres(ctx); return err })
-	return centres, err
-}
-
-func (f *faulty) Holders(ctx context.Context, year int) (holders []store.Holder, err error) {
-	err = f.do("Holders", func() error { holders, err = f.Store.Holders(ctx, year); return err })
-	return holders, err
-}
-
-func (f *faulty) CreateCohort(ctx context.Context, cohort store.Cohort) error {
-	return f.do("CreateCohort", func() error { return f.Store.CreateCohort(ctx, cohort) })
-}
-
-func (f *faulty) AdvanceCohort(ctx context.Context, year int, from, to store.Stage) error {
-	return f.do("AdvanceCohort "+string(from), func() error { return f.Store.AdvanceCohort(ctx, year, from, to) })
-}
-
-func (f *faulty) Beat(ctx context.Context, holder string, years []int, at time.Time) error {
-	return f.do("Beat", func() error { return f.Store.Beat(ctx, holder, years, at) })
-}
-
-func (f *faulty) SaveDraft(ctx context.Context, draft store.Draft) error {
-	return f.do("SaveDraft", func() error { return f.Store.SaveDraft(ctx, draft) })
 }

@@ -1,29 +1,17 @@
 package cohort
 
 import (
-	"cmp"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"aankomst/refcode"
 	"aankomst/server/calendar"
 	"aankomst/server/store"
 )
-
-// What a pool needs, so that its codes hide each other.
-const (
-	MinCentres  = 3
-	MinExpected = 25
-)
-
-// MaxName is the longest name of a pool, in characters.
-const MaxName = 80
 
 var (
 	// ErrPlan is wrapped when a cohort cannot be opened as asked; the message says what to change.
@@ -53,7 +41,8 @@ type PoolPlan struct {
 }
 
 // Open opens a cohort: it makes the key, writes the escrow copy, freezes the pools and takes the key
-// into use. Cut short by a crash, it can be called again. Errors wrap ErrPlan, ErrTooSoon,
+// into use. Cut short by a crash, it can be called again. Of several that open one at once, on whatever
+// machines, one does, and the others leave nothing behind. Errors wrap ErrPlan, ErrTooSoon, ErrStated,
 // ErrRecipient, ErrKeyFolder, store.ErrExists or are others of the store's.
 func (k *Keeper) Open(ctx context.Context, plan Plan) (store.Cohort, error) {
 	k.turn.Lock()
@@ -71,11 +60,11 @@ func (k *Keeper) Open(ctx context.Context, plan Plan) (store.Cohort, error) {
 	case len(plan.Recipients) == 0:
 		return store.Cohort{}, fmt.Errorf("%w: name at least one escrow recipient; without the escrow copy a lost key file loses every outstanding code", ErrPlan)
 	}
-	// Known first, so that a year that has its cohort touches no key file.
-	if _, err := k.Store.GetCohort(ctx, plan.Year); !errors.Is(err, store.ErrNotFound) {
-		if err == nil {
-			err = fmt.Errorf("the cohort of %d %w", plan.Year, store.ErrExists)
-		}
+	// Known first, so that a year that has its cohort, or may have none, touches no key file.
+	if err := k.unopened(ctx, plan.Year); err != nil {
+		return store.Cohort{}, err
+	}
+	if err := k.unstated(ctx, plan.Year); err != nil {
 		return store.Cohort{}, err
 	}
 	centres, err := k.Store.ListCentres(ctx)
@@ -92,11 +81,25 @@ func (k *Keeper) Open(ctx context.Context, plan Plan) (store.Cohort, error) {
 	if _, err := parseRecipients(plan.Recipients); err != nil {
 		return store.Cohort{}, err
 	}
-	key, err := GenerateKey(plan.Year)
+	return k.open(ctx, plan, calendar.Day(now))
+}
+
+// open opens a cohort as planned, unless another process does so first.
+func (k *Keeper) open(ctx context.Context, plan Plan, day string) (store.Cohort, error) {
+	endTurn, err := k.Folder.takeTurn(ctx)
 	if err != nil {
 		return store.Cohort{}, err
 	}
-	if key, err = k.Folder.Create(key); err != nil {
+	defer endTurn()
+	if err := k.unopened(ctx, plan.Year); err != nil {
+		return store.Cohort{}, err
+	}
+	drawn, err := GenerateKey(plan.Year)
+	if err != nil {
+		return store.Cohort{}, err
+	}
+	key, err := k.Folder.Create(drawn)
+	if err != nil {
 		return store.Cohort{}, err
 	}
 	digest, err := k.Folder.WriteEscrow(key, plan.Recipients)
@@ -105,7 +108,7 @@ func (k *Keeper) Open(ctx context.Context, plan Plan) (store.Cohort, error) {
 	}
 	cohort := store.Cohort{
 		Year: plan.Year, Layout: uint8(plan.Layout), PublicKey: key.PublicKey(), Stage: store.StageOpen,
-		OpenedOn:         calendar.Day(now),
+		OpenedOn:         day,
 		EscrowRecipients: plan.Recipients, EscrowDigest: digest,
 	}
 	for i, pool := range plan.Pools {
@@ -114,9 +117,44 @@ func (k *Keeper) Open(ctx context.Context, plan Plan) (store.Cohort, error) {
 		cohort.Pools = append(cohort.Pools, store.Pool{Number: uint32(i + 1), Name: pool.Name, Centres: centres})
 	}
 	if err := k.Store.CreateCohort(ctx, cohort); err != nil {
-		return store.Cohort{}, err
+		return store.Cohort{}, errors.Join(err, k.withdraw(ctx, cohort, err, key == drawn))
 	}
-	return cohort, k.sync(ctx, true)
+	return cohort, errors.Join(k.Folder.keepEscrow(cohort.Year, digest), k.sync(ctx, true))
+}
+
+// unopened returns an error that wraps store.ErrExists when a year has its cohort, so that its key file is not
+// touched. What openings that were cut short before left behind is removed then.
+func (k *Keeper) unopened(ctx context.Context, year int) error {
+	cohort, err := k.Store.GetCohort(ctx, year)
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	default:
+		return errors.Join(fmt.Errorf("the cohort of %d %w", year, store.ErrExists), k.Folder.keepEscrow(year, cohort.EscrowDigest))
+	}
+}
+
+// withdraw removes what was written for a cohort that the store refused: the escrow copy, and the key that was
+// drawn for it when the cohort was opened with another, in a folder of another machine. A key for which there is
+// no cohort stays, as another opening may have found it and be about to store it; and so does all of what may have
+// been stored after all.
+func (k *Keeper) withdraw(ctx context.Context, cohort store.Cohort, refused error, drawn bool) error {
+	if errors.Is(refused, store.ErrUnavailable) {
+		return nil
+	}
+	if err := k.Folder.remove(EscrowFile(cohort.Year, cohort.EscrowDigest)); err != nil {
+		return err
+	}
+	if !drawn || !errors.Is(refused, store.ErrExists) {
+		return nil
+	}
+	stored, err := k.Store.GetCohort(ctx, cohort.Year)
+	if err != nil || bytes.Equal(stored.PublicKey, cohort.PublicKey) {
+		return err
+	}
+	return k.Folder.remove(KeyFile(cohort.Year))
 }
 
 // AddCentre adds a centre that joined during the year to a pool of an open cohort. Errors wrap ErrPlan for
@@ -130,123 +168,6 @@ func (k *Keeper) AddCentre(ctx context.Context, year int, pool uint32, id string
 		return fmt.Errorf("%w: the centre %q is archived", ErrPlan, id)
 	}
 	return k.Store.AddToPool(ctx, year, pool, id)
-}
-
-// DefaultPools makes one pool of each type that has enough centres and one of the rest. A rest that is
-// too small joins the smallest of the others, so that a type with one centre is never alone. Expected
-// referrals are taken to be spread over the pools by their numbers of centres.
-func DefaultPools(centres []store.Centre, expected int) []PoolPlan {
-	byType := map[store.CentreType][]string{}
-	active := 0
-	for _, centre := range centres {
-		if !centre.Archived {
-			byType[centre.Type] = append(byType[centre.Type], centre.ID)
-			active++
-		}
-	}
-	var pools []PoolPlan
-	var rest PoolPlan
-	for _, kind := range []store.CentreType{store.TypeCAW, store.TypeCGG, store.TypeUFC, store.TypeOther} {
-		if of := byType[kind]; len(of) >= MinCentres {
-			pools = append(pools, PoolPlan{Name: string(kind), Centres: of})
-		} else if len(of) > 0 {
-			rest.Name = joinNames(rest.Name, string(kind))
-			rest.Centres = append(rest.Centres, of...)
-		}
-	}
-	if len(rest.Centres) > 0 && (len(rest.Centres) >= MinCentres || len(pools) == 0) {
-		pools = append(pools, rest)
-	} else if len(rest.Centres) > 0 {
-		smallest := slices.MinFunc(pools, func(a, b PoolPlan) int { return cmp.Compare(len(a.Centres), len(b.Centres)) })
-		for i := range pools {
-			if pools[i].Name == smallest.Name {
-				pools[i].Name = joinNames(pools[i].Name, rest.Name)
-				pools[i].Centres = append(pools[i].Centres, rest.Centres...)
-			}
-		}
-	}
-	for i := range pools {
-		pools[i].Expected = expected * len(pools[i].Centres) / active
-	}
-	return pools
-}
-
-func joinNames(a, b string) string {
-	if a == "" {
-		return b
-	}
-	return a + " + " + b
-}
-
-// checkPools refuses pools that would not hide their codes. Errors wrap ErrPlan.
-func checkPools(pools []PoolPlan, centres []store.Centre) error {
-	if len(pools) == 0 {
-		return fmt.Errorf("%w: there are no centres yet; add at least %d", ErrPlan, MinCentres)
-	}
-	active := map[string]bool{}
-	for _, centre := range centres {
-		active[centre.ID] = !centre.Archived
-	}
-	poolOf, named := map[string]string{}, map[string]bool{}
-	for _, pool := range pools {
-		switch {
-		case !validName(pool.Name):
-			return fmt.Errorf("%w: a pool's name has 1 to %d letters, digits, spaces and signs, and begins with a letter or digit", ErrPlan, MaxName)
-		case named[pool.Name]:
-			return fmt.Errorf("%w: two pools are called %s", ErrPlan, pool.Name)
-		case len(pool.Centres) < MinCentres:
-			return fmt.Errorf("%w: pool %s has %d centres; it takes %d for their codes to hide each other: merge it with another", ErrPlan, pool.Name, len(pool.Centres), MinCentres)
-		case pool.Expected < MinExpected:
-			return fmt.Errorf("%w: pool %s expects fewer than %d referrals: merge it with another, or expect more", ErrPlan, pool.Name, MinExpected)
-		}
-		named[pool.Name] = true
-		for _, id := range pool.Centres {
-			if !active[id] {
-				return fmt.Errorf("%w: pool %s names the centre %.60q, which does not exist or is archived", ErrPlan, pool.Name, id)
-			}
-			if other, taken := poolOf[id]; taken {
-				return fmt.Errorf("%w: the centre %.60q is named in pool %s and in pool %s", ErrPlan, id, other, pool.Name)
-			}
-			poolOf[id] = pool.Name
-		}
-	}
-	return nil
-}
-
-// validName reports whether a pool may be called so; the name is printed in releases and their CSV.
-func validName(name string) bool {
-	if !utf8.ValidString(name) || utf8.RuneCountInString(name) > MaxName || strings.TrimSpace(name) != name {
-		return false
-	}
-	for i, r := range name {
-		if i == 0 && !unicode.IsLetter(r) && !unicode.IsDigit(r) || !unicode.IsPrint(r) {
-			return false
-		}
-	}
-	return name != ""
-}
-
-// ThinPools says in words which pools of a cohort have too few centres in use for their codes to hide each
-// other, as centres were archived since it was opened.
-func ThinPools(cohort store.Cohort, centres []store.Centre) []string {
-	active := map[string]bool{}
-	for _, centre := range centres {
-		active[centre.ID] = !centre.Archived
-	}
-	var warnings []string
-	for _, pool := range cohort.Pools {
-		left := 0
-		for _, id := range pool.Centres {
-			if active[id] {
-				left++
-			}
-		}
-		if left < MinCentres {
-			warnings = append(warnings, fmt.Sprintf("pool %d of %d has fewer than %d centres in use, so its codes hide each other badly: add a centre to it",
-				pool.Number, cohort.Year, MinCentres))
-		}
-	}
-	return warnings
 }
 
 // OpenWarning says in words that the next cohort has yet to be opened, from 1 December on, or that the

@@ -74,13 +74,14 @@ func TestAYearIsOpenedOnce(t *testing.T) {
 	o := newOffice(t, "2026-03-04")
 	k := o.start()
 	o.open(k, 2026)
-	key, escrow := read(t, o.folder, KeyFile(2026)), read(t, o.folder, EscrowFile(2026))
+	copied := escrowCopy(t, o.folder, 2026)
+	key, escrow := read(t, o.folder, KeyFile(2026)), read(t, o.folder, copied)
 	for _, process := range []*Keeper{k, o.start()} {
 		if _, err := process.Open(t.Context(), o.plan(2026)); !errors.Is(err, store.ErrExists) {
 			t.Errorf("opened again: %v", err)
 		}
 	}
-	if !slices.Equal(read(t, o.folder, KeyFile(2026)), key) || !slices.Equal(read(t, o.folder, EscrowFile(2026)), escrow) {
+	if !slices.Equal(read(t, o.folder, KeyFile(2026)), key) || !slices.Equal(read(t, o.folder, copied), escrow) {
 		t.Error("the key or its escrow copy changed")
 	}
 	o.works(k, 2026)
@@ -151,7 +152,7 @@ func TestOpeningCanStopAtEveryCallToTheStore(t *testing.T) {
 
 func TestOpeningCanStopAtEveryFile(t *testing.T) {
 	t.Parallel()
-	for _, file := range []string{KeyFile(2026), EscrowFile(2026)} {
+	for _, file := range []string{turnFile, KeyFile(2026)} {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
 			o := newOffice(t, "2026-03-04")
@@ -202,7 +203,7 @@ func TestAYearWhoseKeyWasDestroyedIsNotOpened(t *testing.T) {
 	if _, err := o.start().Open(t.Context(), o.plan(2026)); !errors.Is(err, ErrKeyFolder) {
 		t.Errorf("got %v", err)
 	}
-	if got := names(t, o.folder); !slices.Equal(got, []string{"cohort-2026.destroyed"}) {
+	if got := names(t, o.folder); !slices.Equal(got, []string{"cohort-2026.destroyed", "opening.lock"}) {
 		t.Errorf("there are %v", got)
 	}
 }

@@ -169,7 +169,7 @@ type backup struct {
 func (c *closable) backup() backup {
 	c.t.Helper()
 	path := filepath.Join(c.t.TempDir(), "backup.db")
-	if err := c.store.Store.(interface {
+	if err := c.store.Store.(timed).Store.(interface {
 		Backup(ctx context.Context, path string) error
 	}).Backup(c.t.Context(), path); err != nil {
 		c.t.Fatal(err)
@@ -180,7 +180,7 @@ func (c *closable) backup() backup {
 // restore brings the backup back, and starts a process on it.
 func (c *closable) restore(b backup) *Keeper {
 	c.t.Helper()
-	c.store.Store = openStoreAt(c.t, b.store)
+	c.store.Store = timed{openStoreAt(c.t, b.store), c.office}
 	write(c.t, c.folder, KeyFile(2026), b.key, 0o600)
 	c.retired = nil
 	return c.restart()
@@ -260,7 +260,7 @@ func TestClosingAgainCanStopAtEveryCall(t *testing.T) {
 	c := newClosable(t)
 	b := c.backup()
 	c.close(c.keeper, all, store.StageClosed, "")
-	c.store.Store = openStoreAt(t, b.store)
+	c.store.Store = timed{openStoreAt(t, b.store), c.office}
 	write(t, c.folder, KeyFile(2026), b.key, 0o600)
 	c.retired = nil
 	failures := 0

@@ -7,12 +7,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"aankomst/server/store"
 )
 
-// Schema is the form of a document.
-const Schema = "aankomst/release/v1"
+// Schema is the form of new documents. Those of the form before it hold fewer members, and are read as well.
+const (
+	Schema       = "aankomst/release/v2"
+	schemaBefore = "aankomst/release/v1"
+)
 
 // Status says whether a cohort's codes can still be confirmed.
 type Status string
@@ -40,8 +44,20 @@ type Document struct {
 	// CutOff is the last day that is counted, YYYY-MM-DD.
 	CutOff string `json:"cutOff"`
 	// FrozenLate says that the server could not freeze at the cut-off and did so later.
-	FrozenLate bool     `json:"frozenLate,omitempty"`
-	Figures    []Figure `json:"figures"`
+	FrozenLate bool `json:"frozenLate,omitempty"`
+	// After are the running totals that were frozen before, by their cut-offs, published or not: how sharply the
+	// figures are shown depends on them.
+	After   []Running `json:"after,omitempty"`
+	Figures []Figure  `json:"figures"`
+}
+
+// Running is a running total that was frozen in ranges.
+type Running struct {
+	// CutOff is the last day that is counted, YYYY-MM-DD.
+	CutOff string `json:"cutOff"`
+	// Referrals and Rate are as the figure shows them.
+	Referrals Range `json:"referrals"`
+	Rate      Range `json:"rate"`
 }
 
 // Shown says how much of a figure is shown.
@@ -62,19 +78,28 @@ const (
 // GroupTotal is the group of a whole cohort.
 const GroupTotal = "total"
 
-// Figure is the arrival rate of a group: arrived, at whichever centre, of issued less voided.
+// Figure is what is shown of a group: an arrival rate (arrived, at whichever centre, of issued less voided), or a
+// count as a share of all referrals or arrivals. Ranges hold both their ends, but for the rate of a running total.
 type Figure struct {
-	// Group is GroupTotal, or "pool:" and the pool's number.
+	// Group is GroupTotal, "pool:" and the pool's number, "type:" and the type of centre, another of the Group
+	// constants, or the name of a background table, ":" and the category.
 	Group string `json:"group"`
-	// Name is the group's name for people; empty for the total.
-	Name  string `json:"name,omitempty"`
-	Shown Shown  `json:"shown"`
-	// Rate is in per cent. Exact: both ends are the rounded rate. Banded: from Low to below High, 100
-	// included. Nil when not shown.
+	// Name is the group's name for people; empty but for pools.
+	Name string `json:"name,omitempty"`
+	// Pools are the numbers of the pools that make up a type; nil for others.
+	Pools []int `json:"pools,omitempty"`
+	Shown Shown `json:"shown"`
+	// Rate is in per cent. Exact: both ends are the rounded rate. Banded: from Low to High; that of a running
+	// total from Low to below High, 100 included. Nil when not shown.
 	Rate *Range `json:"rate,omitempty"`
-	// Referrals is issued less voided, both ends included. Nil when not shown.
+	// Referrals is issued less voided, of arrival rates. Nil when not shown.
 	Referrals *Range `json:"referrals,omitempty"`
-	// Interval is the 95 % interval in per cent, both ends included. Nil when not shown.
+	// Arrived or NotArrived is the range of what is possible of an arrival rate's group, for groups of a closed
+	// cohort; the other follows from the referrals. Count is that of a group which is no arrival rate.
+	Arrived    *Range `json:"arrived,omitempty"`
+	NotArrived *Range `json:"notArrived,omitempty"`
+	Count      *Range `json:"count,omitempty"`
+	// Interval is the 95 % interval of an arrival rate in per cent. Nil when not shown.
 	Interval *Range `json:"interval,omitempty"`
 }
 
@@ -83,6 +108,17 @@ type Range struct {
 	Low  int `json:"low"`
 	High int `json:"high"`
 }
+
+// running returns the running total that a document shows, and whether it shows one.
+func (d Document) running() (Running, bool) {
+	if d.Status != Provisional || len(d.Figures) == 0 || d.Figures[0].Shown != Banded {
+		return Running{}, false
+	}
+	return Running{CutOff: d.CutOff, Referrals: *d.Figures[0].Referrals, Rate: *d.Figures[0].Rate}, true
+}
+
+// endsYear reports whether a cut-off is that of 31 December.
+func endsYear(cutOff string) bool { return strings.HasSuffix(cutOff, "-12-31") }
 
 // Withheld reports whether the document shows no figure at all.
 func (d Document) Withheld() bool {
@@ -132,7 +168,7 @@ func Decode(document []byte) (Document, error) {
 	if err := decoder.Decode(&d); err != nil {
 		return Document{}, fmt.Errorf("%w: %w", ErrDocument, err)
 	}
-	if d.Schema != Schema {
+	if d.Schema != Schema && d.Schema != schemaBefore {
 		return Document{}, fmt.Errorf("%w: schema %q, expected %q", ErrDocument, d.Schema, Schema)
 	}
 	if d.Status != Provisional && d.Status != Final {
@@ -157,9 +193,9 @@ func Decode(document []byte) (Document, error) {
 func (f Figure) consistent() bool {
 	switch f.Shown {
 	case Exact, Banded:
-		return f.Rate != nil && f.Referrals != nil && f.Interval != nil
+		return f.Rate != nil && (f.Referrals == nil) == (f.Interval == nil)
 	case TooEarly, Protected:
-		return f.Rate == nil && f.Referrals == nil && f.Interval == nil
+		return f.Rate == nil && f.Referrals == nil && f.Interval == nil && f.Arrived == nil && f.NotArrived == nil && f.Count == nil
 	default:
 		return false
 	}

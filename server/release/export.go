@@ -11,61 +11,141 @@ import (
 	"aankomst/server/store"
 )
 
-// Definition and Denominator say what an arrival rate is, in every export.
-const (
-	Definition  = "arrived at a treatment centre, at whichever centre, with a code of the cohort"
-	Denominator = "referral codes issued in the cohort, less those voided; replacements and referrals without code are not counted"
-)
-
-// ProtectedText is what a protected cell reads, for every reason alike.
-const ProtectedText = "Protected: too few referrals to show safely"
-
-// TooEarlyText is what a running total reads that is not shown, for every reason alike.
-const TooEarlyText = "Too early to show safely"
-
-// csvHeader names the columns. Every row carries period, definition, denominator, policy and digest,
-// so that no line can be quoted without them.
-var csvHeader = []string{
-	"release", "cohort", "status", "period_from", "period_to", "frozen_late", "group", "name", "shown",
-	"rate_low_percent", "rate_high_percent", "referrals_low", "referrals_high",
-	"interval_low_percent", "interval_high_percent", "note",
-	"definition", "denominator", "policy", "digest_sha256",
+// row is a figure with what it needs to be quoted alone.
+type row struct {
+	Figure
+	document Document
+	digest   string
+	words    Words
 }
 
-// WriteCSV writes a release as CSV (RFC 4180), one row a figure. A cell that a spreadsheet would take
-// for a formula begins with an apostrophe. The errors are those of Decode and w.
-func WriteCSV(w io.Writer, release store.Release) error {
+// column is a column of an export.
+type column struct {
+	// name is what programs know it by; people read the words of it.
+	name string
+	// width is in characters.
+	width float64
+	// cell returns a string, a Status, a Shown, an int or a bool; nil when the cell is empty.
+	cell func(row) any
+}
+
+// columns are those of every export of figures. Every row carries the period, the definition and the denominator of
+// its own kind, the policy and the digest, so that no line can be quoted without them.
+var columns = []column{
+	{"release", 17, func(r row) any { return r.document.Number }},
+	{"cohort", 10, func(r row) any { return r.document.Cohort }},
+	{"status", 12, func(r row) any { return r.document.Status }},
+	{"period_from", 11, func(r row) any { return r.document.begins() }},
+	{"period_to", 11, func(r row) any { return r.document.CutOff }},
+	{"frozen_late", 14, func(r row) any { return r.document.FrozenLate }},
+	{"group", 20, func(r row) any { return r.Group }},
+	{"name", 40, func(r row) any { return r.words.Name(r.Figure) }},
+	{"shown", 12, func(r row) any { return r.Shown }},
+	{"rate_low_percent", 12, low(func(f Figure) *Range { return f.Rate })},
+	{"rate_high_percent", 12, high(func(f Figure) *Range { return f.Rate })},
+	{"referrals_low", 21, low(func(f Figure) *Range { return f.Referrals })},
+	{"referrals_high", 21, high(func(f Figure) *Range { return f.Referrals })},
+	{"arrived_low", 15, low(func(f Figure) *Range { return f.Arrived })},
+	{"arrived_high", 15, high(func(f Figure) *Range { return f.Arrived })},
+	{"not_arrived_low", 15, low(func(f Figure) *Range { return f.NotArrived })},
+	{"not_arrived_high", 15, high(func(f Figure) *Range { return f.NotArrived })},
+	{"count_low", 10, low(func(f Figure) *Range { return f.Count })},
+	{"count_high", 10, high(func(f Figure) *Range { return f.Count })},
+	{"interval_low_percent", 12, low(func(f Figure) *Range { return f.Interval })},
+	{"interval_high_percent", 12, high(func(f Figure) *Range { return f.Interval })},
+	{"note", 60, func(r row) any {
+		if note := r.words.Note(r.document, r.Figure); note != "" {
+			return note
+		}
+		return nil
+	}},
+	{"definition", 60, func(r row) any { return r.words.Definition(r.Group) }},
+	{"denominator", 60, func(r row) any { return r.words.Denominator(r.Group) }},
+	{"policy", 24, func(r row) any { return r.document.Policy }},
+	{"digest_sha256", 66, func(r row) any { return r.digest }},
+}
+
+func low(of func(Figure) *Range) func(row) any {
+	return func(r row) any {
+		if found := of(r.Figure); found != nil {
+			return found.Low
+		}
+		return nil
+	}
+}
+
+func high(of func(Figure) *Range) func(row) any {
+	return func(r row) any {
+		if found := of(r.Figure); found != nil {
+			return found.High
+		}
+		return nil
+	}
+}
+
+// begins is the first day that a document counts, YYYY-MM-DD.
+func (d Document) begins() string { return fmt.Sprintf("%04d-01-01", d.Cohort) }
+
+// rowsOf reads the rows of a release. A figure of a kind that is not known here has no definition, and so is not
+// exported. Errors wrap ErrDocument.
+func rowsOf(release store.Release, words Words) (Document, []row, error) {
 	document, err := Decode(release.Document)
+	if err != nil {
+		return Document{}, nil, err
+	}
+	var rows []row
+	for _, figure := range document.Figures {
+		if _, known := kindOf(figure.Group); !known {
+			return Document{}, nil, fmt.Errorf("%w: figures of the group %q are not known", ErrDocument, figure.Group)
+		}
+		rows = append(rows, row{figure, document, hex.EncodeToString(release.Digest[:]), words})
+	}
+	return document, rows, nil
+}
+
+// WriteCSV writes a release as CSV (RFC 4180), one row a figure. The names of columns, groups and states are for
+// programs and the same in every language. A cell that a spreadsheet would take for a formula begins with an
+// apostrophe. Errors wrap ErrDocument or are those of w.
+func WriteCSV(w io.Writer, release store.Release, words Words) error {
+	_, rows, err := rowsOf(release, words)
 	if err != nil {
 		return err
 	}
 	out := csv.NewWriter(w)
 	out.UseCRLF = true
-	rows := [][]string{csvHeader}
-	for _, figure := range document.Figures {
-		row := []string{
-			strconv.Itoa(document.Number), strconv.Itoa(document.Cohort), string(document.Status),
-			fmt.Sprintf("%04d-01-01", document.Cohort), document.CutOff,
-			strconv.FormatBool(document.FrozenLate), figure.Group, figure.Name, string(figure.Shown),
-		}
-		for _, r := range []*Range{figure.Rate, figure.Referrals, figure.Interval} {
-			row = append(row, r.cells()...)
-		}
-		row = append(row, figure.note(),
-			Definition, Denominator, document.Policy, hex.EncodeToString(release.Digest[:]))
-		for i, cell := range row {
-			row[i] = plainText(cell)
-		}
-		rows = append(rows, row)
+	lines := [][]string{nil}
+	for _, column := range columns {
+		lines[0] = append(lines[0], column.name)
 	}
-	if err := out.WriteAll(rows); err != nil {
+	for _, row := range rows {
+		var line []string
+		for _, column := range columns {
+			line = append(line, plain(column.cell(row)))
+		}
+		lines = append(lines, line)
+	}
+	if err := out.WriteAll(lines); err != nil {
 		return fmt.Errorf("writing CSV: %w", err)
 	}
 	return nil
 }
 
+// plain is a cell of CSV.
+func plain(cell any) string {
+	switch value := cell.(type) {
+	case nil:
+		return ""
+	case int:
+		return strconv.Itoa(value)
+	case bool:
+		return strconv.FormatBool(value)
+	default:
+		return plainText(fmt.Sprint(value))
+	}
+}
+
 // plainText puts an apostrophe before a cell that a spreadsheet would take for a formula: pools are
-// named by people. No number of a release begins that way.
+// named by people.
 func plainText(cell string) string {
 	for _, start := range []string{"=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"} {
 		if strings.HasPrefix(cell, start) {
@@ -73,23 +153,4 @@ func plainText(cell string) string {
 		}
 	}
 	return cell
-}
-
-func (r *Range) cells() []string {
-	if r == nil {
-		return []string{"", ""}
-	}
-	return []string{strconv.Itoa(r.Low), strconv.Itoa(r.High)}
-}
-
-// note says in words why a figure is not shown.
-func (f Figure) note() string {
-	switch f.Shown {
-	case TooEarly:
-		return TooEarlyText
-	case Protected:
-		return ProtectedText
-	default:
-		return ""
-	}
 }

@@ -12,10 +12,10 @@ var (
 	march     = CutOff{Key: "2026-03-31", Day: "2026-03-31"}
 	june      = CutOff{Key: "2026-06-30", Day: "2026-06-30"}
 	september = CutOff{Key: "2026-09-30", Day: "2026-09-30"}
-	yearEnd   = CutOff{Key: "2026-12-31", Day: "2026-12-31", YearEnd: true}
-	closed    = CutOff{Key: store.CutOffFinal, Day: "2027-06-30"}
+	yearEnd   = CutOff{Key: "2026-12-31", Day: "2026-12-31"}
+	closing   = CutOff{Key: store.CutOffFinal, Day: "2027-06-30"}
 
-	cutOffs = []CutOff{march, june, september, yearEnd, closed}
+	cutOffs = []CutOff{march, june, september, yearEnd, closing}
 )
 
 // cell is what a test says of a pool.
@@ -38,17 +38,11 @@ func world(cells ...cell) (store.Cohort, store.Counts) {
 func frozen(tb rapid.TB, cutOff CutOff, cells ...cell) Document {
 	tb.Helper()
 	cohort, counts := world(cells...)
-	document, err := Freeze(Current, cohort, counts, cutOff)
+	document, err := Freeze(Current, Source{Cohort: cohort, Counts: counts}, cutOff)
 	if err != nil {
 		tb.Fatalf("freezing %v at %s: %v", cells, cutOff.Key, err)
 	}
 	return document
-}
-
-// runningTotal is the display of a running total by the policy of today, which the gate holds back.
-func runningTotal(cells ...cell) Figure {
-	_, counts := world(cells...)
-	return totalFigure(Current, counts.Pools, false)
 }
 
 func encoded(tb rapid.TB, document Document) string {

@@ -15,27 +15,45 @@ func wilson(arrived, n int) (low, high float64) {
 	return (centre - spread) / scale, (centre + spread) / scale
 }
 
-// envelope returns the union of the Wilson intervals of all counts that would be shown like the
-// figure, its ends rounded to whole per cents. Being computed from what is shown alone, it adds nothing
-// to it.
-func envelope(figure Figure) *Range {
+// envelope returns the union of the Wilson intervals of all counts that a reader holds possible: sizes, and
+// the arrivals at each size. Its ends are rounded to whole per cents. Being computed from what is shown alone,
+// it adds nothing to it.
+func envelope(sizes Range, arrived func(n int) Range) *Range {
 	low, high := 1.0, 0.0
-	for n := figure.Referrals.Low; n <= figure.Referrals.High; n++ {
-		for arrived := 0; arrived <= n; arrived++ {
-			if !figure.fits(arrived, n) {
-				continue
-			}
-			l, h := wilson(arrived, n)
-			low, high = min(low, l), max(high, h)
+	for n := sizes.Low; n <= sizes.High; n++ {
+		possible := arrived(n)
+		if possible.values() == 0 {
+			continue
 		}
+		l, _ := wilson(possible.Low, n)
+		_, h := wilson(possible.High, n)
+		low, high = min(low, l), max(high, h)
 	}
 	return &Range{Low: int(math.Round(100 * low)), High: int(math.Round(100 * high))}
 }
 
-// fits reports whether arrived among n is compatible with the rate that is shown.
-func (f Figure) fits(arrived, n int) bool {
-	if f.Shown == Exact {
-		return (200*arrived+n)/(2*n) == f.Rate.Low
+// Change says how the rates of two figures compare.
+type Change string
+
+// The ways in which rates compare.
+const (
+	// NoDemonstrableChange: the intervals touch, so that chance may explain the difference.
+	NoDemonstrableChange Change = "no_demonstrable_change"
+	// Higher and Lower: the later interval lies above or below the earlier one.
+	Higher Change = "higher"
+	Lower  Change = "lower"
+)
+
+// Compare compares the rate of a later figure with that of an earlier one, by their intervals alone: a change is
+// said only when these are disjoint. A figure that is not shown tells of no change.
+func Compare(earlier, later Figure) Change {
+	switch {
+	case earlier.Interval == nil || later.Interval == nil:
+		return NoDemonstrableChange
+	case later.Interval.Low > earlier.Interval.High:
+		return Higher
+	case later.Interval.High < earlier.Interval.Low:
+		return Lower
 	}
-	return 100*arrived >= f.Rate.Low*n && (100*arrived < f.Rate.High*n || f.Rate.High == 100)
+	return NoDemonstrableChange
 }

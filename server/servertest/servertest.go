@@ -71,6 +71,8 @@ type Fixture struct {
 	// Store is the store itself, whatever wraps it for the server.
 	Store  store.Store
 	Keeper *cohort.Keeper
+	// Pulse is what the server is given.
+	Pulse *Pulse
 	// Folder holds the keys, in its folder keys, and the store's file when the store is embedded.
 	Folder  string
 	Clock   *Clock
@@ -144,9 +146,10 @@ func Start(t testing.TB, options Options) *Fixture {
 	if options.Store != nil {
 		serving = options.Store(serving)
 	}
+	f.Pulse = &Pulse{Store: serving, Clock: f.Clock}
 	folder, err := cohort.OpenFolder(filepath.Join(f.Folder, "keys"))
 	f.must(err)
-	f.Keeper, err = server.NewKeeper(serving, folder, release.Current, f.Clock.Now)
+	f.Keeper, err = server.NewKeeper(f.Pulse, folder, release.Current, f.Clock.Now)
 	f.must(err)
 	f.Identity, err = age.GenerateX25519Identity()
 	f.must(err)
@@ -154,7 +157,7 @@ func Start(t testing.TB, options Options) *Fixture {
 	if !options.NoCohort {
 		f.OpenCohort(Year, options.Layout)
 	}
-	f.serve(serving, options)
+	f.serve(options)
 	return f
 }
 
@@ -243,14 +246,14 @@ func (f *Fixture) OpenCohort(year int, layout refcode.Layout) {
 }
 
 // serve runs the server and waits until it is ready.
-func (f *Fixture) serve(serving store.Store, options Options) {
+func (f *Fixture) serve(options Options) {
 	f.t.Helper()
 	limits := options.Limits
 	if limits == (access.Limits{}) {
 		limits = access.DefaultLimits
 	}
 	s, err := server.New(server.Deps{
-		Store: serving, Keeper: f.Keeper, Policy: release.Current, Limits: limits, Clock: f.Clock.Now,
+		Store: f.Pulse, Keeper: f.Keeper, Policy: release.Current, Limits: limits, Clock: f.Clock.Now,
 		Log: slog.New(slog.NewJSONHandler(f.Logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
 	f.must(err)

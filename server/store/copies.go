@@ -30,6 +30,7 @@ type Snapshot struct {
 	Tokens     []Token
 	Drafts     []Draft
 	Releases   []Release
+	Statements []Statement
 	// Spent yields the spent codes of all cohorts, by year and then by nullifier: any other order could
 	// tell which came first. There may be millions. It may be ranged over once, before the
 	// function that was given the snapshot returns, and yields nothing more after an error.

@@ -1,6 +1,6 @@
 // Package store is the contract between the server and what it keeps: counters, spent codes,
-// cohorts, centres, tokens and releases. Backends implement Store in their own dialect and pass the
-// suite in storetest.
+// cohorts, centres, tokens, releases and statements. Backends implement Store in their own dialect and
+// pass the suite in storetest.
 //
 // Three rules bind every backend, and the promises of docs/protocol.md rest on them:
 //
@@ -52,6 +52,7 @@ type Store interface {
 	Limits
 	Tokens
 	Releases
+	Statements
 	Copies
 
 	// Ping writes and reads one row durably, so that it fails when a call would.
@@ -89,7 +90,8 @@ type Tally interface {
 // Cohorts keeps cohorts, their pools and their way to being closed.
 type Cohorts interface {
 	// CreateCohort stores a cohort in StageOpen with its pools and with all its counters at zero.
-	// ErrExists when the year has a cohort; ErrNotFound when a pool names a centre that does not exist.
+	// ErrExists when the year has a cohort; ErrConflict when a statement covers it; ErrNotFound when a pool
+	// names a centre that does not exist.
 	CreateCohort(ctx context.Context, cohort Cohort) error
 	// ListCohorts returns all cohorts, latest year first.
 	ListCohorts(ctx context.Context) ([]Cohort, error)
@@ -107,11 +109,10 @@ type Cohorts interface {
 	// ErrUnavailable although the cohort is closed, and Rewrite makes good for it.
 	AdvanceCohort(ctx context.Context, year int, from, to Stage) error
 
-	// Beat records that a process is alive at a time and which cohorts' keys it holds, replacing what
-	// it said before; no years means it holds none. The time is kept to the second. It is what closing
-	// a cohort waits for. What processes said more than HolderKept before that time is dropped: they
-	// were killed.
-	Beat(ctx context.Context, holder string, years []int, at time.Time) error
+	// Beat records that a process is alive now and which cohorts' keys it holds, replacing what it said
+	// before; no years means it holds none. It is what closing a cohort waits for. What processes said
+	// more than HolderKept ago is dropped: they were killed.
+	Beat(ctx context.Context, holder string, years []int) error
 	// Holders returns the processes that said they hold the key of a cohort, in order of their names.
 	Holders(ctx context.Context, year int) ([]Holder, error)
 }
@@ -170,4 +171,16 @@ type Releases interface {
 	ListReleases(ctx context.Context) ([]Release, error)
 	// GetRelease returns one release, or ErrNotFound.
 	GetRelease(ctx context.Context, number int) (Release, error)
+}
+
+// Statements keeps statements from elsewhere. No year has both a statement and a cohort, whatever is
+// called at once: an attacker could combine the two.
+type Statements interface {
+	// PutStatements stores all of the statements or none, each in the place of the one that has its ID, if
+	// there is one. ErrConflict when one of their years has a cohort.
+	PutStatements(ctx context.Context, statements []Statement) error
+	// RemoveStatement removes a statement, or returns ErrNotFound.
+	RemoveStatement(ctx context.Context, id string) error
+	// ListStatements returns all statements by their first year, then by their last, then by ID.
+	ListStatements(ctx context.Context) ([]Statement, error)
 }

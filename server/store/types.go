@@ -179,8 +179,9 @@ type Pool struct {
 type Holder struct {
 	// Name is random, made when the process starts.
 	Name string
-	// SeenAt is its latest Beat.
-	SeenAt time.Time
+	// SilentFor is how long ago its latest Beat was, to the second. The store's own clock measures both,
+	// so that those of the processes need not agree: the database's, or the machine's when it is embedded.
+	SilentFor time.Duration
 }
 
 // CentreType is the kind of a treatment centre.
@@ -305,3 +306,28 @@ type Release struct {
 	// Digest is the SHA-256 of Document; Previous is that of the release before, zero for the first.
 	Digest, Previous [32]byte
 }
+
+// NotStated is the ArrivedPercent of a statement that gives none.
+const NotStated = -1
+
+// Statement is what somebody else says of arrivals in years before this system. It was not counted here,
+// is no part of any release, and is taken to be known to everyone.
+type Statement struct {
+	// ID is 1 to 40 of a-z, 0-9 and hyphen, chosen by the organisation.
+	ID string
+	// FromYear and ToYear are the first and the last of the calendar years that it covers as a whole.
+	FromYear, ToYear int
+	// Definition says what was counted.
+	Definition string
+	// Referrals is how many were referred; 0 when that is not stated.
+	Referrals int
+	// ArrivedPercent is how many of a hundred arrived, 0 to 100, or NotStated.
+	ArrivedPercent int
+	// Denominator says of what ArrivedPercent is taken; empty without it.
+	Denominator string
+	// Source says who states it, and where.
+	Source string
+}
+
+// Covers reports whether a year is one of the statement's.
+func (s Statement) Covers(year int) bool { return s.FromYear <= year && year <= s.ToYear }

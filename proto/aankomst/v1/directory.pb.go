@@ -310,6 +310,63 @@ func (Cohort_Layout) EnumDescriptor() ([]byte, []int) {
 	return file_aankomst_v1_directory_proto_rawDescGZIP(), []int{11, 1}
 }
 
+// What is advised.
+type PoolAdvice_Verdict int32
+
+const (
+	PoolAdvice_VERDICT_UNSPECIFIED PoolAdvice_Verdict = 0
+	PoolAdvice_KEEP                PoolAdvice_Verdict = 1
+	PoolAdvice_MERGE               PoolAdvice_Verdict = 2
+	PoolAdvice_SPLIT               PoolAdvice_Verdict = 3
+	// The release tells nothing about the pool.
+	PoolAdvice_UNTOLD PoolAdvice_Verdict = 4
+)
+
+// Enum value maps for PoolAdvice_Verdict.
+var (
+	PoolAdvice_Verdict_name = map[int32]string{
+		0: "VERDICT_UNSPECIFIED",
+		1: "KEEP",
+		2: "MERGE",
+		3: "SPLIT",
+		4: "UNTOLD",
+	}
+	PoolAdvice_Verdict_value = map[string]int32{
+		"VERDICT_UNSPECIFIED": 0,
+		"KEEP":                1,
+		"MERGE":               2,
+		"SPLIT":               3,
+		"UNTOLD":              4,
+	}
+)
+
+func (x PoolAdvice_Verdict) Enum() *PoolAdvice_Verdict {
+	p := new(PoolAdvice_Verdict)
+	*p = x
+	return p
+}
+
+func (x PoolAdvice_Verdict) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (PoolAdvice_Verdict) Descriptor() protoreflect.EnumDescriptor {
+	return file_aankomst_v1_directory_proto_enumTypes[5].Descriptor()
+}
+
+func (PoolAdvice_Verdict) Type() protoreflect.EnumType {
+	return &file_aankomst_v1_directory_proto_enumTypes[5]
+}
+
+func (x PoolAdvice_Verdict) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use PoolAdvice_Verdict.Descriptor instead.
+func (PoolAdvice_Verdict) EnumDescriptor() ([]byte, []int) {
+	return file_aankomst_v1_directory_proto_rawDescGZIP(), []int{17, 0}
+}
+
 // WaitBand is a coarse time from sign-up to the first appointment offered.
 type WaitBand struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1153,6 +1210,177 @@ func (x *GetCohortRequest) GetYear() uint32 {
 	return 0
 }
 
+type PlanPoolsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlanPoolsRequest) Reset() {
+	*x = PlanPoolsRequest{}
+	mi := &file_aankomst_v1_directory_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanPoolsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanPoolsRequest) ProtoMessage() {}
+
+func (x *PlanPoolsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_aankomst_v1_directory_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanPoolsRequest.ProtoReflect.Descriptor instead.
+func (*PlanPoolsRequest) Descriptor() ([]byte, []int) {
+	return file_aankomst_v1_directory_proto_rawDescGZIP(), []int{15}
+}
+
+type PlanPoolsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The cohort whose pools these are, and the number of its final release.
+	Cohort  uint32 `protobuf:"varint,1,opt,name=cohort,proto3" json:"cohort,omitempty"`
+	Release uint32 `protobuf:"varint,2,opt,name=release,proto3" json:"release,omitempty"`
+	// Each pool is in one piece of advice.
+	Advice        []*PoolAdvice `protobuf:"bytes,3,rep,name=advice,proto3" json:"advice,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlanPoolsResponse) Reset() {
+	*x = PlanPoolsResponse{}
+	mi := &file_aankomst_v1_directory_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanPoolsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanPoolsResponse) ProtoMessage() {}
+
+func (x *PlanPoolsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_aankomst_v1_directory_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanPoolsResponse.ProtoReflect.Descriptor instead.
+func (*PlanPoolsResponse) Descriptor() ([]byte, []int) {
+	return file_aankomst_v1_directory_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *PlanPoolsResponse) GetCohort() uint32 {
+	if x != nil {
+		return x.Cohort
+	}
+	return 0
+}
+
+func (x *PlanPoolsResponse) GetRelease() uint32 {
+	if x != nil {
+		return x.Release
+	}
+	return 0
+}
+
+func (x *PlanPoolsResponse) GetAdvice() []*PoolAdvice {
+	if x != nil {
+		return x.Advice
+	}
+	return nil
+}
+
+// PoolAdvice is what to do with a pool in the next cohort, or with several together.
+type PoolAdvice struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Verdict PoolAdvice_Verdict     `protobuf:"varint,1,opt,name=verdict,proto3,enum=aankomst.v1.PoolAdvice_Verdict" json:"verdict,omitempty"`
+	// The numbers of the pools.
+	Pools []uint32 `protobuf:"varint,2,rep,packed,name=pools,proto3" json:"pools,omitempty"`
+	// The pools to make of them, with no referrals expected yet. Empty when nothing changes, and when it is
+	// for people to say which centres of a pool that can be split go together.
+	Into []*NewPool `protobuf:"bytes,3,rep,name=into,proto3" json:"into,omitempty"`
+	// Why, in English.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PoolAdvice) Reset() {
+	*x = PoolAdvice{}
+	mi := &file_aankomst_v1_directory_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PoolAdvice) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PoolAdvice) ProtoMessage() {}
+
+func (x *PoolAdvice) ProtoReflect() protoreflect.Message {
+	mi := &file_aankomst_v1_directory_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PoolAdvice.ProtoReflect.Descriptor instead.
+func (*PoolAdvice) Descriptor() ([]byte, []int) {
+	return file_aankomst_v1_directory_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *PoolAdvice) GetVerdict() PoolAdvice_Verdict {
+	if x != nil {
+		return x.Verdict
+	}
+	return PoolAdvice_VERDICT_UNSPECIFIED
+}
+
+func (x *PoolAdvice) GetPools() []uint32 {
+	if x != nil {
+		return x.Pools
+	}
+	return nil
+}
+
+func (x *PoolAdvice) GetInto() []*NewPool {
+	if x != nil {
+		return x.Into
+	}
+	return nil
+}
+
+func (x *PoolAdvice) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 type OpenCohortRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Year  uint32                 `protobuf:"varint,1,opt,name=year,proto3" json:"year,omitempty"`
@@ -1171,7 +1399,7 @@ type OpenCohortRequest struct {
 
 func (x *OpenCohortRequest) Reset() {
 	*x = OpenCohortRequest{}
-	mi := &file_aankomst_v1_directory_proto_msgTypes[15]
+	mi := &file_aankomst_v1_directory_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1183,7 +1411,7 @@ func (x *OpenCohortRequest) String() string {
 func (*OpenCohortRequest) ProtoMessage() {}
 
 func (x *OpenCohortRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_aankomst_v1_directory_proto_msgTypes[15]
+	mi := &file_aankomst_v1_directory_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1196,7 +1424,7 @@ func (x *OpenCohortRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenCohortRequest.ProtoReflect.Descriptor instead.
 func (*OpenCohortRequest) Descriptor() ([]byte, []int) {
-	return file_aankomst_v1_directory_proto_rawDescGZIP(), []int{15}
+	return file_aankomst_v1_directory_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *OpenCohortRequest) GetYear() uint32 {
@@ -1249,7 +1477,7 @@ type NewPool struct {
 
 func (x *NewPool) Reset() {
 	*x = NewPool{}
-	mi := &file_aankomst_v1_directory_proto_msgTypes[16]
+	mi := &file_aankomst_v1_directory_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1261,7 +1489,7 @@ func (x *NewPool) String() string {
 func (*NewPool) ProtoMessage() {}
 
 func (x *NewPool) ProtoReflect() protoreflect.Message {
-	mi := &file_aankomst_v1_directory_proto_msgTypes[16]
+	mi := &file_aankomst_v1_directory_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1274,7 +1502,7 @@ func (x *NewPool) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NewPool.ProtoReflect.Descriptor instead.
 func (*NewPool) Descriptor() ([]byte, []int) {
-	return file_aankomst_v1_directory_proto_rawDescGZIP(), []int{16}
+	return file_aankomst_v1_directory_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *NewPool) GetDisplayName() string {
@@ -1310,7 +1538,7 @@ type OpenCohortResponse struct {
 
 func (x *OpenCohortResponse) Reset() {
 	*x = OpenCohortResponse{}
-	mi := &file_aankomst_v1_directory_proto_msgTypes[17]
+	mi := &file_aankomst_v1_directory_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1322,7 +1550,7 @@ func (x *OpenCohortResponse) String() string {
 func (*OpenCohortResponse) ProtoMessage() {}
 
 func (x *OpenCohortResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_aankomst_v1_directory_proto_msgTypes[17]
+	mi := &file_aankomst_v1_directory_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1335,7 +1563,7 @@ func (x *OpenCohortResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenCohortResponse.ProtoReflect.Descriptor instead.
 func (*OpenCohortResponse) Descriptor() ([]byte, []int) {
-	return file_aankomst_v1_directory_proto_rawDescGZIP(), []int{17}
+	return file_aankomst_v1_directory_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *OpenCohortResponse) GetCohort() *Cohort {
@@ -1365,7 +1593,7 @@ type AddCentreToPoolRequest struct {
 
 func (x *AddCentreToPoolRequest) Reset() {
 	*x = AddCentreToPoolRequest{}
-	mi := &file_aankomst_v1_directory_proto_msgTypes[18]
+	mi := &file_aankomst_v1_directory_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1377,7 +1605,7 @@ func (x *AddCentreToPoolRequest) String() string {
 func (*AddCentreToPoolRequest) ProtoMessage() {}
 
 func (x *AddCentreToPoolRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_aankomst_v1_directory_proto_msgTypes[18]
+	mi := &file_aankomst_v1_directory_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1390,7 +1618,7 @@ func (x *AddCentreToPoolRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AddCentreToPoolRequest.ProtoReflect.Descriptor instead.
 func (*AddCentreToPoolRequest) Descriptor() ([]byte, []int) {
-	return file_aankomst_v1_directory_proto_rawDescGZIP(), []int{18}
+	return file_aankomst_v1_directory_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *AddCentreToPoolRequest) GetYear() uint32 {
@@ -1431,7 +1659,7 @@ type CloseCohortRequest struct {
 
 func (x *CloseCohortRequest) Reset() {
 	*x = CloseCohortRequest{}
-	mi := &file_aankomst_v1_directory_proto_msgTypes[19]
+	mi := &file_aankomst_v1_directory_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1443,7 +1671,7 @@ func (x *CloseCohortRequest) String() string {
 func (*CloseCohortRequest) ProtoMessage() {}
 
 func (x *CloseCohortRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_aankomst_v1_directory_proto_msgTypes[19]
+	mi := &file_aankomst_v1_directory_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1456,7 +1684,7 @@ func (x *CloseCohortRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseCohortRequest.ProtoReflect.Descriptor instead.
 func (*CloseCohortRequest) Descriptor() ([]byte, []int) {
-	return file_aankomst_v1_directory_proto_rawDescGZIP(), []int{19}
+	return file_aankomst_v1_directory_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CloseCohortRequest) GetYear() uint32 {
@@ -1507,7 +1735,7 @@ type CloseCohortResponse struct {
 
 func (x *CloseCohortResponse) Reset() {
 	*x = CloseCohortResponse{}
-	mi := &file_aankomst_v1_directory_proto_msgTypes[20]
+	mi := &file_aankomst_v1_directory_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1519,7 +1747,7 @@ func (x *CloseCohortResponse) String() string {
 func (*CloseCohortResponse) ProtoMessage() {}
 
 func (x *CloseCohortResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_aankomst_v1_directory_proto_msgTypes[20]
+	mi := &file_aankomst_v1_directory_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1532,7 +1760,7 @@ func (x *CloseCohortResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseCohortResponse.ProtoReflect.Descriptor instead.
 func (*CloseCohortResponse) Descriptor() ([]byte, []int) {
-	return file_aankomst_v1_directory_proto_rawDescGZIP(), []int{20}
+	return file_aankomst_v1_directory_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CloseCohortResponse) GetCohort() *Cohort {
@@ -1643,7 +1871,25 @@ const file_aankomst_v1_directory_proto_rawDesc = "" +
 	"\x13ListCohortsResponse\x12-\n" +
 	"\acohorts\x18\x01 \x03(\v2\x13.aankomst.v1.CohortR\acohorts\"&\n" +
 	"\x10GetCohortRequest\x12\x12\n" +
-	"\x04year\x18\x01 \x01(\rR\x04year\"\xe3\x01\n" +
+	"\x04year\x18\x01 \x01(\rR\x04year\"\x12\n" +
+	"\x10PlanPoolsRequest\"v\n" +
+	"\x11PlanPoolsResponse\x12\x16\n" +
+	"\x06cohort\x18\x01 \x01(\rR\x06cohort\x12\x18\n" +
+	"\arelease\x18\x02 \x01(\rR\arelease\x12/\n" +
+	"\x06advice\x18\x03 \x03(\v2\x17.aankomst.v1.PoolAdviceR\x06advice\"\xef\x01\n" +
+	"\n" +
+	"PoolAdvice\x129\n" +
+	"\averdict\x18\x01 \x01(\x0e2\x1f.aankomst.v1.PoolAdvice.VerdictR\averdict\x12\x14\n" +
+	"\x05pools\x18\x02 \x03(\rR\x05pools\x12(\n" +
+	"\x04into\x18\x03 \x03(\v2\x14.aankomst.v1.NewPoolR\x04into\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"N\n" +
+	"\aVerdict\x12\x17\n" +
+	"\x13VERDICT_UNSPECIFIED\x10\x00\x12\b\n" +
+	"\x04KEEP\x10\x01\x12\t\n" +
+	"\x05MERGE\x10\x02\x12\t\n" +
+	"\x05SPLIT\x10\x03\x12\n" +
+	"\n" +
+	"\x06UNTOLD\x10\x04\"\xe3\x01\n" +
 	"\x11OpenCohortRequest\x12\x12\n" +
 	"\x04year\x18\x01 \x01(\rR\x04year\x122\n" +
 	"\x06layout\x18\x02 \x01(\x0e2\x1a.aankomst.v1.Cohort.LayoutR\x06layout\x12*\n" +
@@ -1671,7 +1917,7 @@ const file_aankomst_v1_directory_proto_rawDesc = "" +
 	"\x13CloseCohortResponse\x12+\n" +
 	"\x06cohort\x18\x01 \x01(\v2\x13.aankomst.v1.CohortR\x06cohort\x12\x1a\n" +
 	"\bdestroys\x18\x02 \x03(\tR\bdestroys\x12\x1b\n" +
-	"\twaits_for\x18\x03 \x03(\tR\bwaitsFor2\xb6\a\n" +
+	"\twaits_for\x18\x03 \x03(\tR\bwaitsFor2\x8c\b\n" +
 	"\x10DirectoryService\x12\\\n" +
 	"\vListCentres\x12\x1f.aankomst.v1.ListCentresRequest\x1a .aankomst.v1.ListCentresResponse\"\n" +
 	"\x8a\xb5\x18\x06\n" +
@@ -1688,7 +1934,9 @@ const file_aankomst_v1_directory_proto_rawDesc = "" +
 	"\vSetCapacity\x12\x1f.aankomst.v1.SetCapacityRequest\x1a\x13.aankomst.v1.Centre\"\b\x8a\xb5\x18\x04\n" +
 	"\x02\x02\x04\x12X\n" +
 	"\vListCohorts\x12\x1f.aankomst.v1.ListCohortsRequest\x1a .aankomst.v1.ListCohortsResponse\"\x06\x8a\xb5\x18\x02\x10\x01\x12G\n" +
-	"\tGetCohort\x12\x1d.aankomst.v1.GetCohortRequest\x1a\x13.aankomst.v1.Cohort\"\x06\x8a\xb5\x18\x02\x10\x01\x12X\n" +
+	"\tGetCohort\x12\x1d.aankomst.v1.GetCohortRequest\x1a\x13.aankomst.v1.Cohort\"\x06\x8a\xb5\x18\x02\x10\x01\x12T\n" +
+	"\tPlanPools\x12\x1d.aankomst.v1.PlanPoolsRequest\x1a\x1e.aankomst.v1.PlanPoolsResponse\"\b\x8a\xb5\x18\x04\n" +
+	"\x02\x03\x04\x12X\n" +
 	"\n" +
 	"OpenCohort\x12\x1e.aankomst.v1.OpenCohortRequest\x1a\x1f.aankomst.v1.OpenCohortResponse\"\t\x8a\xb5\x18\x05\n" +
 	"\x01\x04\x18\x01\x12V\n" +
@@ -1709,82 +1957,91 @@ func file_aankomst_v1_directory_proto_rawDescGZIP() []byte {
 	return file_aankomst_v1_directory_proto_rawDescData
 }
 
-var file_aankomst_v1_directory_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_aankomst_v1_directory_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_aankomst_v1_directory_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_aankomst_v1_directory_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_aankomst_v1_directory_proto_goTypes = []any{
 	(WaitBand_Value)(0),            // 0: aankomst.v1.WaitBand.Value
 	(Centre_Type)(0),               // 1: aankomst.v1.Centre.Type
 	(Capacity_Intake)(0),           // 2: aankomst.v1.Capacity.Intake
 	(Cohort_State)(0),              // 3: aankomst.v1.Cohort.State
 	(Cohort_Layout)(0),             // 4: aankomst.v1.Cohort.Layout
-	(*WaitBand)(nil),               // 5: aankomst.v1.WaitBand
-	(*Centre)(nil),                 // 6: aankomst.v1.Centre
-	(*Capacity)(nil),               // 7: aankomst.v1.Capacity
-	(*ListCentresRequest)(nil),     // 8: aankomst.v1.ListCentresRequest
-	(*ListCentresResponse)(nil),    // 9: aankomst.v1.ListCentresResponse
-	(*GetCentreRequest)(nil),       // 10: aankomst.v1.GetCentreRequest
-	(*CreateCentreRequest)(nil),    // 11: aankomst.v1.CreateCentreRequest
-	(*UpdateCentreRequest)(nil),    // 12: aankomst.v1.UpdateCentreRequest
-	(*ArchiveCentreRequest)(nil),   // 13: aankomst.v1.ArchiveCentreRequest
-	(*SetCapacityRequest)(nil),     // 14: aankomst.v1.SetCapacityRequest
-	(*Pool)(nil),                   // 15: aankomst.v1.Pool
-	(*Cohort)(nil),                 // 16: aankomst.v1.Cohort
-	(*ListCohortsRequest)(nil),     // 17: aankomst.v1.ListCohortsRequest
-	(*ListCohortsResponse)(nil),    // 18: aankomst.v1.ListCohortsResponse
-	(*GetCohortRequest)(nil),       // 19: aankomst.v1.GetCohortRequest
-	(*OpenCohortRequest)(nil),      // 20: aankomst.v1.OpenCohortRequest
-	(*NewPool)(nil),                // 21: aankomst.v1.NewPool
-	(*OpenCohortResponse)(nil),     // 22: aankomst.v1.OpenCohortResponse
-	(*AddCentreToPoolRequest)(nil), // 23: aankomst.v1.AddCentreToPoolRequest
-	(*CloseCohortRequest)(nil),     // 24: aankomst.v1.CloseCohortRequest
-	(*CloseCohortResponse)(nil),    // 25: aankomst.v1.CloseCohortResponse
-	(*fieldmaskpb.FieldMask)(nil),  // 26: google.protobuf.FieldMask
+	(PoolAdvice_Verdict)(0),        // 5: aankomst.v1.PoolAdvice.Verdict
+	(*WaitBand)(nil),               // 6: aankomst.v1.WaitBand
+	(*Centre)(nil),                 // 7: aankomst.v1.Centre
+	(*Capacity)(nil),               // 8: aankomst.v1.Capacity
+	(*ListCentresRequest)(nil),     // 9: aankomst.v1.ListCentresRequest
+	(*ListCentresResponse)(nil),    // 10: aankomst.v1.ListCentresResponse
+	(*GetCentreRequest)(nil),       // 11: aankomst.v1.GetCentreRequest
+	(*CreateCentreRequest)(nil),    // 12: aankomst.v1.CreateCentreRequest
+	(*UpdateCentreRequest)(nil),    // 13: aankomst.v1.UpdateCentreRequest
+	(*ArchiveCentreRequest)(nil),   // 14: aankomst.v1.ArchiveCentreRequest
+	(*SetCapacityRequest)(nil),     // 15: aankomst.v1.SetCapacityRequest
+	(*Pool)(nil),                   // 16: aankomst.v1.Pool
+	(*Cohort)(nil),                 // 17: aankomst.v1.Cohort
+	(*ListCohortsRequest)(nil),     // 18: aankomst.v1.ListCohortsRequest
+	(*ListCohortsResponse)(nil),    // 19: aankomst.v1.ListCohortsResponse
+	(*GetCohortRequest)(nil),       // 20: aankomst.v1.GetCohortRequest
+	(*PlanPoolsRequest)(nil),       // 21: aankomst.v1.PlanPoolsRequest
+	(*PlanPoolsResponse)(nil),      // 22: aankomst.v1.PlanPoolsResponse
+	(*PoolAdvice)(nil),             // 23: aankomst.v1.PoolAdvice
+	(*OpenCohortRequest)(nil),      // 24: aankomst.v1.OpenCohortRequest
+	(*NewPool)(nil),                // 25: aankomst.v1.NewPool
+	(*OpenCohortResponse)(nil),     // 26: aankomst.v1.OpenCohortResponse
+	(*AddCentreToPoolRequest)(nil), // 27: aankomst.v1.AddCentreToPoolRequest
+	(*CloseCohortRequest)(nil),     // 28: aankomst.v1.CloseCohortRequest
+	(*CloseCohortResponse)(nil),    // 29: aankomst.v1.CloseCohortResponse
+	(*fieldmaskpb.FieldMask)(nil),  // 30: google.protobuf.FieldMask
 }
 var file_aankomst_v1_directory_proto_depIdxs = []int32{
 	1,  // 0: aankomst.v1.Centre.type:type_name -> aankomst.v1.Centre.Type
-	7,  // 1: aankomst.v1.Centre.capacity:type_name -> aankomst.v1.Capacity
+	8,  // 1: aankomst.v1.Centre.capacity:type_name -> aankomst.v1.Capacity
 	2,  // 2: aankomst.v1.Capacity.intake:type_name -> aankomst.v1.Capacity.Intake
 	0,  // 3: aankomst.v1.Capacity.wait_band:type_name -> aankomst.v1.WaitBand.Value
-	6,  // 4: aankomst.v1.ListCentresResponse.centres:type_name -> aankomst.v1.Centre
-	6,  // 5: aankomst.v1.CreateCentreRequest.centre:type_name -> aankomst.v1.Centre
-	6,  // 6: aankomst.v1.UpdateCentreRequest.centre:type_name -> aankomst.v1.Centre
-	26, // 7: aankomst.v1.UpdateCentreRequest.update_mask:type_name -> google.protobuf.FieldMask
-	7,  // 8: aankomst.v1.SetCapacityRequest.capacity:type_name -> aankomst.v1.Capacity
+	7,  // 4: aankomst.v1.ListCentresResponse.centres:type_name -> aankomst.v1.Centre
+	7,  // 5: aankomst.v1.CreateCentreRequest.centre:type_name -> aankomst.v1.Centre
+	7,  // 6: aankomst.v1.UpdateCentreRequest.centre:type_name -> aankomst.v1.Centre
+	30, // 7: aankomst.v1.UpdateCentreRequest.update_mask:type_name -> google.protobuf.FieldMask
+	8,  // 8: aankomst.v1.SetCapacityRequest.capacity:type_name -> aankomst.v1.Capacity
 	3,  // 9: aankomst.v1.Cohort.state:type_name -> aankomst.v1.Cohort.State
 	4,  // 10: aankomst.v1.Cohort.layout:type_name -> aankomst.v1.Cohort.Layout
-	15, // 11: aankomst.v1.Cohort.pools:type_name -> aankomst.v1.Pool
-	16, // 12: aankomst.v1.ListCohortsResponse.cohorts:type_name -> aankomst.v1.Cohort
-	4,  // 13: aankomst.v1.OpenCohortRequest.layout:type_name -> aankomst.v1.Cohort.Layout
-	21, // 14: aankomst.v1.OpenCohortRequest.pools:type_name -> aankomst.v1.NewPool
-	16, // 15: aankomst.v1.OpenCohortResponse.cohort:type_name -> aankomst.v1.Cohort
-	16, // 16: aankomst.v1.CloseCohortResponse.cohort:type_name -> aankomst.v1.Cohort
-	8,  // 17: aankomst.v1.DirectoryService.ListCentres:input_type -> aankomst.v1.ListCentresRequest
-	10, // 18: aankomst.v1.DirectoryService.GetCentre:input_type -> aankomst.v1.GetCentreRequest
-	11, // 19: aankomst.v1.DirectoryService.CreateCentre:input_type -> aankomst.v1.CreateCentreRequest
-	12, // 20: aankomst.v1.DirectoryService.UpdateCentre:input_type -> aankomst.v1.UpdateCentreRequest
-	13, // 21: aankomst.v1.DirectoryService.ArchiveCentre:input_type -> aankomst.v1.ArchiveCentreRequest
-	14, // 22: aankomst.v1.DirectoryService.SetCapacity:input_type -> aankomst.v1.SetCapacityRequest
-	17, // 23: aankomst.v1.DirectoryService.ListCohorts:input_type -> aankomst.v1.ListCohortsRequest
-	19, // 24: aankomst.v1.DirectoryService.GetCohort:input_type -> aankomst.v1.GetCohortRequest
-	20, // 25: aankomst.v1.DirectoryService.OpenCohort:input_type -> aankomst.v1.OpenCohortRequest
-	23, // 26: aankomst.v1.DirectoryService.AddCentreToPool:input_type -> aankomst.v1.AddCentreToPoolRequest
-	24, // 27: aankomst.v1.DirectoryService.CloseCohort:input_type -> aankomst.v1.CloseCohortRequest
-	9,  // 28: aankomst.v1.DirectoryService.ListCentres:output_type -> aankomst.v1.ListCentresResponse
-	6,  // 29: aankomst.v1.DirectoryService.GetCentre:output_type -> aankomst.v1.Centre
-	6,  // 30: aankomst.v1.DirectoryService.CreateCentre:output_type -> aankomst.v1.Centre
-	6,  // 31: aankomst.v1.DirectoryService.UpdateCentre:output_type -> aankomst.v1.Centre
-	6,  // 32: aankomst.v1.DirectoryService.ArchiveCentre:output_type -> aankomst.v1.Centre
-	6,  // 33: aankomst.v1.DirectoryService.SetCapacity:output_type -> aankomst.v1.Centre
-	18, // 34: aankomst.v1.DirectoryService.ListCohorts:output_type -> aankomst.v1.ListCohortsResponse
-	16, // 35: aankomst.v1.DirectoryService.GetCohort:output_type -> aankomst.v1.Cohort
-	22, // 36: aankomst.v1.DirectoryService.OpenCohort:output_type -> aankomst.v1.OpenCohortResponse
-	16, // 37: aankomst.v1.DirectoryService.AddCentreToPool:output_type -> aankomst.v1.Cohort
-	25, // 38: aankomst.v1.DirectoryService.CloseCohort:output_type -> aankomst.v1.CloseCohortResponse
-	28, // [28:39] is the sub-list for method output_type
-	17, // [17:28] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	16, // 11: aankomst.v1.Cohort.pools:type_name -> aankomst.v1.Pool
+	17, // 12: aankomst.v1.ListCohortsResponse.cohorts:type_name -> aankomst.v1.Cohort
+	23, // 13: aankomst.v1.PlanPoolsResponse.advice:type_name -> aankomst.v1.PoolAdvice
+	5,  // 14: aankomst.v1.PoolAdvice.verdict:type_name -> aankomst.v1.PoolAdvice.Verdict
+	25, // 15: aankomst.v1.PoolAdvice.into:type_name -> aankomst.v1.NewPool
+	4,  // 16: aankomst.v1.OpenCohortRequest.layout:type_name -> aankomst.v1.Cohort.Layout
+	25, // 17: aankomst.v1.OpenCohortRequest.pools:type_name -> aankomst.v1.NewPool
+	17, // 18: aankomst.v1.OpenCohortResponse.cohort:type_name -> aankomst.v1.Cohort
+	17, // 19: aankomst.v1.CloseCohortResponse.cohort:type_name -> aankomst.v1.Cohort
+	9,  // 20: aankomst.v1.DirectoryService.ListCentres:input_type -> aankomst.v1.ListCentresRequest
+	11, // 21: aankomst.v1.DirectoryService.GetCentre:input_type -> aankomst.v1.GetCentreRequest
+	12, // 22: aankomst.v1.DirectoryService.CreateCentre:input_type -> aankomst.v1.CreateCentreRequest
+	13, // 23: aankomst.v1.DirectoryService.UpdateCentre:input_type -> aankomst.v1.UpdateCentreRequest
+	14, // 24: aankomst.v1.DirectoryService.ArchiveCentre:input_type -> aankomst.v1.ArchiveCentreRequest
+	15, // 25: aankomst.v1.DirectoryService.SetCapacity:input_type -> aankomst.v1.SetCapacityRequest
+	18, // 26: aankomst.v1.DirectoryService.ListCohorts:input_type -> aankomst.v1.ListCohortsRequest
+	20, // 27: aankomst.v1.DirectoryService.GetCohort:input_type -> aankomst.v1.GetCohortRequest
+	21, // 28: aankomst.v1.DirectoryService.PlanPools:input_type -> aankomst.v1.PlanPoolsRequest
+	24, // 29: aankomst.v1.DirectoryService.OpenCohort:input_type -> aankomst.v1.OpenCohortRequest
+	27, // 30: aankomst.v1.DirectoryService.AddCentreToPool:input_type -> aankomst.v1.AddCentreToPoolRequest
+	28, // 31: aankomst.v1.DirectoryService.CloseCohort:input_type -> aankomst.v1.CloseCohortRequest
+	10, // 32: aankomst.v1.DirectoryService.ListCentres:output_type -> aankomst.v1.ListCentresResponse
+	7,  // 33: aankomst.v1.DirectoryService.GetCentre:output_type -> aankomst.v1.Centre
+	7,  // 34: aankomst.v1.DirectoryService.CreateCentre:output_type -> aankomst.v1.Centre
+	7,  // 35: aankomst.v1.DirectoryService.UpdateCentre:output_type -> aankomst.v1.Centre
+	7,  // 36: aankomst.v1.DirectoryService.ArchiveCentre:output_type -> aankomst.v1.Centre
+	7,  // 37: aankomst.v1.DirectoryService.SetCapacity:output_type -> aankomst.v1.Centre
+	19, // 38: aankomst.v1.DirectoryService.ListCohorts:output_type -> aankomst.v1.ListCohortsResponse
+	17, // 39: aankomst.v1.DirectoryService.GetCohort:output_type -> aankomst.v1.Cohort
+	22, // 40: aankomst.v1.DirectoryService.PlanPools:output_type -> aankomst.v1.PlanPoolsResponse
+	26, // 41: aankomst.v1.DirectoryService.OpenCohort:output_type -> aankomst.v1.OpenCohortResponse
+	17, // 42: aankomst.v1.DirectoryService.AddCentreToPool:output_type -> aankomst.v1.Cohort
+	29, // 43: aankomst.v1.DirectoryService.CloseCohort:output_type -> aankomst.v1.CloseCohortResponse
+	32, // [32:44] is the sub-list for method output_type
+	20, // [20:32] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_aankomst_v1_directory_proto_init() }
@@ -1798,8 +2055,8 @@ func file_aankomst_v1_directory_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_aankomst_v1_directory_proto_rawDesc), len(file_aankomst_v1_directory_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   21,
+			NumEnums:      6,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

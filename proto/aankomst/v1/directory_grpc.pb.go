@@ -27,6 +27,7 @@ const (
 	DirectoryService_SetCapacity_FullMethodName     = "/aankomst.v1.DirectoryService/SetCapacity"
 	DirectoryService_ListCohorts_FullMethodName     = "/aankomst.v1.DirectoryService/ListCohorts"
 	DirectoryService_GetCohort_FullMethodName       = "/aankomst.v1.DirectoryService/GetCohort"
+	DirectoryService_PlanPools_FullMethodName       = "/aankomst.v1.DirectoryService/PlanPools"
 	DirectoryService_OpenCohort_FullMethodName      = "/aankomst.v1.DirectoryService/OpenCohort"
 	DirectoryService_AddCentreToPool_FullMethodName = "/aankomst.v1.DirectoryService/AddCentreToPool"
 	DirectoryService_CloseCohort_FullMethodName     = "/aankomst.v1.DirectoryService/CloseCohort"
@@ -56,6 +57,9 @@ type DirectoryServiceClient interface {
 	ListCohorts(ctx context.Context, in *ListCohortsRequest, opts ...grpc.CallOption) (*ListCohortsResponse, error)
 	// Gets one cohort.
 	GetCohort(ctx context.Context, in *GetCohortRequest, opts ...grpc.CallOption) (*Cohort, error)
+	// Advises which pools to keep, merge and split in the next cohort, so that each can be shown. It looks at
+	// nothing but the latest final release that is published, and at which centres there are.
+	PlanPools(ctx context.Context, in *PlanPoolsRequest, opts ...grpc.CallOption) (*PlanPoolsResponse, error)
 	// Opens the cohort of a year: makes its key and freezes its pools. The next year's can be opened
 	// from 1 December.
 	OpenCohort(ctx context.Context, in *OpenCohortRequest, opts ...grpc.CallOption) (*OpenCohortResponse, error)
@@ -154,6 +158,16 @@ func (c *directoryServiceClient) GetCohort(ctx context.Context, in *GetCohortReq
 	return out, nil
 }
 
+func (c *directoryServiceClient) PlanPools(ctx context.Context, in *PlanPoolsRequest, opts ...grpc.CallOption) (*PlanPoolsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PlanPoolsResponse)
+	err := c.cc.Invoke(ctx, DirectoryService_PlanPools_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *directoryServiceClient) OpenCohort(ctx context.Context, in *OpenCohortRequest, opts ...grpc.CallOption) (*OpenCohortResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(OpenCohortResponse)
@@ -208,6 +222,9 @@ type DirectoryServiceServer interface {
 	ListCohorts(context.Context, *ListCohortsRequest) (*ListCohortsResponse, error)
 	// Gets one cohort.
 	GetCohort(context.Context, *GetCohortRequest) (*Cohort, error)
+	// Advises which pools to keep, merge and split in the next cohort, so that each can be shown. It looks at
+	// nothing but the latest final release that is published, and at which centres there are.
+	PlanPools(context.Context, *PlanPoolsRequest) (*PlanPoolsResponse, error)
 	// Opens the cohort of a year: makes its key and freezes its pools. The next year's can be opened
 	// from 1 December.
 	OpenCohort(context.Context, *OpenCohortRequest) (*OpenCohortResponse, error)
@@ -249,6 +266,9 @@ func (UnimplementedDirectoryServiceServer) ListCohorts(context.Context, *ListCoh
 }
 func (UnimplementedDirectoryServiceServer) GetCohort(context.Context, *GetCohortRequest) (*Cohort, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetCohort not implemented")
+}
+func (UnimplementedDirectoryServiceServer) PlanPools(context.Context, *PlanPoolsRequest) (*PlanPoolsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PlanPools not implemented")
 }
 func (UnimplementedDirectoryServiceServer) OpenCohort(context.Context, *OpenCohortRequest) (*OpenCohortResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method OpenCohort not implemented")
@@ -424,6 +444,24 @@ func _DirectoryService_GetCohort_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _DirectoryService_PlanPools_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PlanPoolsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DirectoryServiceServer).PlanPools(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DirectoryService_PlanPools_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DirectoryServiceServer).PlanPools(ctx, req.(*PlanPoolsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _DirectoryService_OpenCohort_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(OpenCohortRequest)
 	if err := dec(in); err != nil {
@@ -516,6 +554,10 @@ var DirectoryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetCohort",
 			Handler:    _DirectoryService_GetCohort_Handler,
+		},
+		{
+			MethodName: "PlanPools",
+			Handler:    _DirectoryService_PlanPools_Handler,
 		},
 		{
 			MethodName: "OpenCohort",

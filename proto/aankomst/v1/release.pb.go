@@ -76,9 +76,9 @@ type Figure_Shown int32
 
 const (
 	Figure_SHOWN_UNSPECIFIED Figure_Shown = 0
-	// To the per cent, with n.
+	// To the person.
 	Figure_EXACT Figure_Shown = 1
-	// As a band of rates and a class of sizes.
+	// As ranges.
 	Figure_BAND Figure_Shown = 2
 	// Too early to show safely.
 	Figure_TOO_EARLY Figure_Shown = 3
@@ -128,7 +128,7 @@ func (x Figure_Shown) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Figure_Shown.Descriptor instead.
 func (Figure_Shown) EnumDescriptor() ([]byte, []int) {
-	return file_aankomst_v1_release_proto_rawDescGZIP(), []int{1, 0}
+	return file_aankomst_v1_release_proto_rawDescGZIP(), []int{2, 0}
 }
 
 // Release is a frozen, numbered set of published figures.
@@ -153,7 +153,10 @@ type Release struct {
 	// The SHA-256 of the document.
 	Digest []byte `protobuf:"bytes,10,opt,name=digest,proto3" json:"digest,omitempty"`
 	// The digest of the release before; empty for the first.
-	Previous      []byte `protobuf:"bytes,11,opt,name=previous,proto3" json:"previous,omitempty"`
+	Previous []byte `protobuf:"bytes,11,opt,name=previous,proto3" json:"previous,omitempty"`
+	// The running totals that were frozen before, published or not: how sharply the figures are shown depends
+	// on them.
+	After         []*RunningTotal `protobuf:"bytes,12,rep,name=after,proto3" json:"after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -265,30 +268,111 @@ func (x *Release) GetPrevious() []byte {
 	return nil
 }
 
-// Figure is an arrival rate, shown as far as it may be.
+func (x *Release) GetAfter() []*RunningTotal {
+	if x != nil {
+		return x.After
+	}
+	return nil
+}
+
+// RunningTotal is a total that was frozen in ranges.
+type RunningTotal struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The last day that is counted (YYYY-MM-DD).
+	CutOff string `protobuf:"bytes,1,opt,name=cut_off,json=cutOff,proto3" json:"cut_off,omitempty"`
+	// As the figure shows them.
+	Referrals     *Range `protobuf:"bytes,2,opt,name=referrals,proto3" json:"referrals,omitempty"`
+	Rate          *Range `protobuf:"bytes,3,opt,name=rate,proto3" json:"rate,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RunningTotal) Reset() {
+	*x = RunningTotal{}
+	mi := &file_aankomst_v1_release_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RunningTotal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RunningTotal) ProtoMessage() {}
+
+func (x *RunningTotal) ProtoReflect() protoreflect.Message {
+	mi := &file_aankomst_v1_release_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RunningTotal.ProtoReflect.Descriptor instead.
+func (*RunningTotal) Descriptor() ([]byte, []int) {
+	return file_aankomst_v1_release_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *RunningTotal) GetCutOff() string {
+	if x != nil {
+		return x.CutOff
+	}
+	return ""
+}
+
+func (x *RunningTotal) GetReferrals() *Range {
+	if x != nil {
+		return x.Referrals
+	}
+	return nil
+}
+
+func (x *RunningTotal) GetRate() *Range {
+	if x != nil {
+		return x.Rate
+	}
+	return nil
+}
+
+// Figure is an arrival rate, or a count as a share of all referrals or arrivals, shown as far as it may be.
 type Figure struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What is counted: "total", or "pool:" and its number.
+	// What is counted: "total"; "pool:" and its number; "type:" and the type of centre;
+	// "total_with_arrived_without_code", the range that adds arrivals without code; "voided", "replacements",
+	// "referred_without_code" and "arrived_without_code", to a hundred referrals; "elsewhere" and "wait:" and the
+	// band, as shares of the arrivals.
 	Group string `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
-	// The group's name for people; empty for the total.
+	// The group's name for people; empty but for pools.
 	DisplayName string       `protobuf:"bytes,2,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
 	Shown       Figure_Shown `protobuf:"varint,3,opt,name=shown,proto3,enum=aankomst.v1.Figure_Shown" json:"shown,omitempty"`
-	// The arrival rate in per cent. Exact: low and high are the rounded rate. In a band: from low to
-	// below high, 100 included. Unset when not shown.
+	// The rate or share in per cent. Exact: low and high are the rounded rate. In a band: from low to
+	// high; that of a running total to below high, 100 included. Unset when not shown.
 	Rate *Range `protobuf:"bytes,4,opt,name=rate,proto3" json:"rate,omitempty"`
-	// The number of referrals (issued less voided), both ends included; equal when exact. Unset when
-	// not shown.
+	// The number of referrals (issued less voided) of an arrival rate, both ends included; equal when exact.
+	// Unset when not shown.
 	Referrals *Range `protobuf:"bytes,5,opt,name=referrals,proto3" json:"referrals,omitempty"`
-	// The 95 % interval of the rate in per cent, both ends included, over everything compatible with
+	// The 95 % interval of an arrival rate in per cent, both ends included, over everything compatible with
 	// what is shown. Unset when not shown.
-	Interval      *Range `protobuf:"bytes,6,opt,name=interval,proto3" json:"interval,omitempty"`
+	Interval *Range `protobuf:"bytes,6,opt,name=interval,proto3" json:"interval,omitempty"`
+	// The pools that make up a type, by their numbers.
+	Pools []uint32 `protobuf:"varint,7,rep,packed,name=pools,proto3" json:"pools,omitempty"`
+	// What is possible of the arrivals, or of those who did not arrive, both ends included: one of the two, in
+	// groups of a closed cohort. Unset when not shown.
+	Arrived    *Range `protobuf:"bytes,8,opt,name=arrived,proto3" json:"arrived,omitempty"`
+	NotArrived *Range `protobuf:"bytes,9,opt,name=not_arrived,json=notArrived,proto3" json:"not_arrived,omitempty"`
+	// What is possible of the count of a group that is no arrival rate, both ends included.
+	Count         *Range `protobuf:"bytes,10,opt,name=count,proto3" json:"count,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Figure) Reset() {
 	*x = Figure{}
-	mi := &file_aankomst_v1_release_proto_msgTypes[1]
+	mi := &file_aankomst_v1_release_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -300,7 +384,7 @@ func (x *Figure) String() string {
 func (*Figure) ProtoMessage() {}
 
 func (x *Figure) ProtoReflect() protoreflect.Message {
-	mi := &file_aankomst_v1_release_proto_msgTypes[1]
+	mi := &file_aankomst_v1_release_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -313,7 +397,7 @@ func (x *Figure) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Figure.ProtoReflect.Descriptor instead.
 func (*Figure) Descriptor() ([]byte, []int) {
-	return file_aankomst_v1_release_proto_rawDescGZIP(), []int{1}
+	return file_aankomst_v1_release_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Figure) GetGroup() string {
@@ -358,6 +442,34 @@ func (x *Figure) GetInterval() *Range {
 	return nil
 }
 
+func (x *Figure) GetPools() []uint32 {
+	if x != nil {
+		return x.Pools
+	}
+	return nil
+}
+
+func (x *Figure) GetArrived() *Range {
+	if x != nil {
+		return x.Arrived
+	}
+	return nil
+}
+
+func (x *Figure) GetNotArrived() *Range {
+	if x != nil {
+		return x.NotArrived
+	}
+	return nil
+}
+
+func (x *Figure) GetCount() *Range {
+	if x != nil {
+		return x.Count
+	}
+	return nil
+}
+
 // Range is a range of whole numbers; the field that holds it says whether high is included.
 type Range struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -369,7 +481,7 @@ type Range struct {
 
 func (x *Range) Reset() {
 	*x = Range{}
-	mi := &file_aankomst_v1_release_proto_msgTypes[2]
+	mi := &file_aankomst_v1_release_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -381,7 +493,7 @@ func (x *Range) String() string {
 func (*Range) ProtoMessage() {}
 
 func (x *Range) ProtoReflect() protoreflect.Message {
-	mi := &file_aankomst_v1_release_proto_msgTypes[2]
+	mi := &file_aankomst_v1_release_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -394,7 +506,7 @@ func (x *Range) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Range.ProtoReflect.Descriptor instead.
 func (*Range) Descriptor() ([]byte, []int) {
-	return file_aankomst_v1_release_proto_rawDescGZIP(), []int{2}
+	return file_aankomst_v1_release_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Range) GetLow() uint32 {
@@ -423,7 +535,7 @@ type PublishReleaseRequest struct {
 
 func (x *PublishReleaseRequest) Reset() {
 	*x = PublishReleaseRequest{}
-	mi := &file_aankomst_v1_release_proto_msgTypes[3]
+	mi := &file_aankomst_v1_release_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -435,7 +547,7 @@ func (x *PublishReleaseRequest) String() string {
 func (*PublishReleaseRequest) ProtoMessage() {}
 
 func (x *PublishReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_aankomst_v1_release_proto_msgTypes[3]
+	mi := &file_aankomst_v1_release_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -448,7 +560,7 @@ func (x *PublishReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PublishReleaseRequest.ProtoReflect.Descriptor instead.
 func (*PublishReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_aankomst_v1_release_proto_rawDescGZIP(), []int{3}
+	return file_aankomst_v1_release_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *PublishReleaseRequest) GetCohort() uint32 {
@@ -477,7 +589,7 @@ type ListReleasesRequest struct {
 
 func (x *ListReleasesRequest) Reset() {
 	*x = ListReleasesRequest{}
-	mi := &file_aankomst_v1_release_proto_msgTypes[4]
+	mi := &file_aankomst_v1_release_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -489,7 +601,7 @@ func (x *ListReleasesRequest) String() string {
 func (*ListReleasesRequest) ProtoMessage() {}
 
 func (x *ListReleasesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_aankomst_v1_release_proto_msgTypes[4]
+	mi := &file_aankomst_v1_release_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -502,7 +614,7 @@ func (x *ListReleasesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListReleasesRequest.ProtoReflect.Descriptor instead.
 func (*ListReleasesRequest) Descriptor() ([]byte, []int) {
-	return file_aankomst_v1_release_proto_rawDescGZIP(), []int{4}
+	return file_aankomst_v1_release_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ListReleasesRequest) GetPageSize() int32 {
@@ -530,7 +642,7 @@ type ListReleasesResponse struct {
 
 func (x *ListReleasesResponse) Reset() {
 	*x = ListReleasesResponse{}
-	mi := &file_aankomst_v1_release_proto_msgTypes[5]
+	mi := &file_aankomst_v1_release_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -542,7 +654,7 @@ func (x *ListReleasesResponse) String() string {
 func (*ListReleasesResponse) ProtoMessage() {}
 
 func (x *ListReleasesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_aankomst_v1_release_proto_msgTypes[5]
+	mi := &file_aankomst_v1_release_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -555,7 +667,7 @@ func (x *ListReleasesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListReleasesResponse.ProtoReflect.Descriptor instead.
 func (*ListReleasesResponse) Descriptor() ([]byte, []int) {
-	return file_aankomst_v1_release_proto_rawDescGZIP(), []int{5}
+	return file_aankomst_v1_release_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListReleasesResponse) GetReleases() []*Release {
@@ -582,7 +694,7 @@ type GetReleaseRequest struct {
 
 func (x *GetReleaseRequest) Reset() {
 	*x = GetReleaseRequest{}
-	mi := &file_aankomst_v1_release_proto_msgTypes[6]
+	mi := &file_aankomst_v1_release_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -594,7 +706,7 @@ func (x *GetReleaseRequest) String() string {
 func (*GetReleaseRequest) ProtoMessage() {}
 
 func (x *GetReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_aankomst_v1_release_proto_msgTypes[6]
+	mi := &file_aankomst_v1_release_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -607,7 +719,7 @@ func (x *GetReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetReleaseRequest.ProtoReflect.Descriptor instead.
 func (*GetReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_aankomst_v1_release_proto_rawDescGZIP(), []int{6}
+	return file_aankomst_v1_release_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GetReleaseRequest) GetNumber() uint32 {
@@ -617,11 +729,185 @@ func (x *GetReleaseRequest) GetNumber() uint32 {
 	return 0
 }
 
+type GetAuditRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetAuditRequest) Reset() {
+	*x = GetAuditRequest{}
+	mi := &file_aankomst_v1_release_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetAuditRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetAuditRequest) ProtoMessage() {}
+
+func (x *GetAuditRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_aankomst_v1_release_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetAuditRequest.ProtoReflect.Descriptor instead.
+func (*GetAuditRequest) Descriptor() ([]byte, []int) {
+	return file_aankomst_v1_release_proto_rawDescGZIP(), []int{8}
+}
+
+type Audit struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What was found of every group, by cohort and cut-off. A release that does not pass is no finding but an
+	// error that names it.
+	Findings      []*Finding `protobuf:"bytes,1,rep,name=findings,proto3" json:"findings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Audit) Reset() {
+	*x = Audit{}
+	mi := &file_aankomst_v1_release_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Audit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Audit) ProtoMessage() {}
+
+func (x *Audit) ProtoReflect() protoreflect.Message {
+	mi := &file_aankomst_v1_release_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Audit.ProtoReflect.Descriptor instead.
+func (*Audit) Descriptor() ([]byte, []int) {
+	return file_aankomst_v1_release_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Audit) GetFindings() []*Finding {
+	if x != nil {
+		return x.Findings
+	}
+	return nil
+}
+
+// Finding says how many values stay possible for a group, given everything that is published.
+type Finding struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The cohort's year.
+	Cohort uint32 `protobuf:"varint,1,opt,name=cohort,proto3" json:"cohort,omitempty"`
+	// The last day that is counted (YYYY-MM-DD), as the release has it.
+	CutOff string `protobuf:"bytes,2,opt,name=cut_off,json=cutOff,proto3" json:"cut_off,omitempty"`
+	// The group of a figure; "since the running totals" for everything between those and the closed cohort.
+	Group string `protobuf:"bytes,3,opt,name=group,proto3" json:"group,omitempty"`
+	// How many numbers of referrals stay possible for a reader without the helpline's register; zero when they
+	// are public.
+	Referrals uint32 `protobuf:"varint,4,opt,name=referrals,proto3" json:"referrals,omitempty"`
+	// How many numbers of arrivals, and as many of those who did not arrive, for a reader who knows all referrals.
+	Values uint32 `protobuf:"varint,5,opt,name=values,proto3" json:"values,omitempty"`
+	// The figure is shown less sharply than its size alone would allow.
+	Widened       bool `protobuf:"varint,6,opt,name=widened,proto3" json:"widened,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Finding) Reset() {
+	*x = Finding{}
+	mi := &file_aankomst_v1_release_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Finding) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Finding) ProtoMessage() {}
+
+func (x *Finding) ProtoReflect() protoreflect.Message {
+	mi := &file_aankomst_v1_release_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Finding.ProtoReflect.Descriptor instead.
+func (*Finding) Descriptor() ([]byte, []int) {
+	return file_aankomst_v1_release_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Finding) GetCohort() uint32 {
+	if x != nil {
+		return x.Cohort
+	}
+	return 0
+}
+
+func (x *Finding) GetCutOff() string {
+	if x != nil {
+		return x.CutOff
+	}
+	return ""
+}
+
+func (x *Finding) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *Finding) GetReferrals() uint32 {
+	if x != nil {
+		return x.Referrals
+	}
+	return 0
+}
+
+func (x *Finding) GetValues() uint32 {
+	if x != nil {
+		return x.Values
+	}
+	return 0
+}
+
+func (x *Finding) GetWidened() bool {
+	if x != nil {
+		return x.Widened
+	}
+	return false
+}
+
 var File_aankomst_v1_release_proto protoreflect.FileDescriptor
 
 const file_aankomst_v1_release_proto_rawDesc = "" +
 	"\n" +
-	"\x19aankomst/v1/release.proto\x12\vaankomst.v1\x1a\x18aankomst/v1/access.proto\"\xa0\x03\n" +
+	"\x19aankomst/v1/release.proto\x12\vaankomst.v1\x1a\x18aankomst/v1/access.proto\"\xd1\x03\n" +
 	"\aRelease\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\rR\x06number\x12\x16\n" +
 	"\x06cohort\x18\x02 \x01(\rR\x06cohort\x123\n" +
@@ -635,18 +921,29 @@ const file_aankomst_v1_release_proto_rawDesc = "" +
 	"\bdocument\x18\t \x01(\fR\bdocument\x12\x16\n" +
 	"\x06digest\x18\n" +
 	" \x01(\fR\x06digest\x12\x1a\n" +
-	"\bprevious\x18\v \x01(\fR\bprevious\"<\n" +
+	"\bprevious\x18\v \x01(\fR\bprevious\x12/\n" +
+	"\x05after\x18\f \x03(\v2\x19.aankomst.v1.RunningTotalR\x05after\"<\n" +
 	"\x06Status\x12\x16\n" +
 	"\x12STATUS_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vPROVISIONAL\x10\x01\x12\t\n" +
-	"\x05FINAL\x10\x02\"\xcf\x02\n" +
+	"\x05FINAL\x10\x02\"\x81\x01\n" +
+	"\fRunningTotal\x12\x17\n" +
+	"\acut_off\x18\x01 \x01(\tR\x06cutOff\x120\n" +
+	"\treferrals\x18\x02 \x01(\v2\x12.aankomst.v1.RangeR\treferrals\x12&\n" +
+	"\x04rate\x18\x03 \x01(\v2\x12.aankomst.v1.RangeR\x04rate\"\xf2\x03\n" +
 	"\x06Figure\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12/\n" +
 	"\x05shown\x18\x03 \x01(\x0e2\x19.aankomst.v1.Figure.ShownR\x05shown\x12&\n" +
 	"\x04rate\x18\x04 \x01(\v2\x12.aankomst.v1.RangeR\x04rate\x120\n" +
 	"\treferrals\x18\x05 \x01(\v2\x12.aankomst.v1.RangeR\treferrals\x12.\n" +
-	"\binterval\x18\x06 \x01(\v2\x12.aankomst.v1.RangeR\binterval\"Q\n" +
+	"\binterval\x18\x06 \x01(\v2\x12.aankomst.v1.RangeR\binterval\x12\x14\n" +
+	"\x05pools\x18\a \x03(\rR\x05pools\x12,\n" +
+	"\aarrived\x18\b \x01(\v2\x12.aankomst.v1.RangeR\aarrived\x123\n" +
+	"\vnot_arrived\x18\t \x01(\v2\x12.aankomst.v1.RangeR\n" +
+	"notArrived\x12(\n" +
+	"\x05count\x18\n" +
+	" \x01(\v2\x12.aankomst.v1.RangeR\x05count\"Q\n" +
 	"\x05Shown\x12\x15\n" +
 	"\x11SHOWN_UNSPECIFIED\x10\x00\x12\t\n" +
 	"\x05EXACT\x10\x01\x12\b\n" +
@@ -667,7 +964,17 @@ const file_aankomst_v1_release_proto_rawDesc = "" +
 	"\breleases\x18\x01 \x03(\v2\x14.aankomst.v1.ReleaseR\breleases\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"+\n" +
 	"\x11GetReleaseRequest\x12\x16\n" +
-	"\x06number\x18\x01 \x01(\rR\x06number2\x94\x02\n" +
+	"\x06number\x18\x01 \x01(\rR\x06number\"\x11\n" +
+	"\x0fGetAuditRequest\"9\n" +
+	"\x05Audit\x120\n" +
+	"\bfindings\x18\x01 \x03(\v2\x14.aankomst.v1.FindingR\bfindings\"\xa0\x01\n" +
+	"\aFinding\x12\x16\n" +
+	"\x06cohort\x18\x01 \x01(\rR\x06cohort\x12\x17\n" +
+	"\acut_off\x18\x02 \x01(\tR\x06cutOff\x12\x14\n" +
+	"\x05group\x18\x03 \x01(\tR\x05group\x12\x1c\n" +
+	"\treferrals\x18\x04 \x01(\rR\treferrals\x12\x16\n" +
+	"\x06values\x18\x05 \x01(\rR\x06values\x12\x18\n" +
+	"\awidened\x18\x06 \x01(\bR\awidened2\xdc\x02\n" +
 	"\x0eReleaseService\x12U\n" +
 	"\x0ePublishRelease\x12\".aankomst.v1.PublishReleaseRequest\x1a\x14.aankomst.v1.Release\"\t\x8a\xb5\x18\x05\n" +
 	"\x01\x03\x18\x01\x12]\n" +
@@ -675,7 +982,9 @@ const file_aankomst_v1_release_proto_rawDesc = "" +
 	"\x02\x02\x03\x12L\n" +
 	"\n" +
 	"GetRelease\x12\x1e.aankomst.v1.GetReleaseRequest\x1a\x14.aankomst.v1.Release\"\b\x8a\xb5\x18\x04\n" +
-	"\x02\x02\x03B'Z%aankomst/proto/aankomst/v1;aankomstv1b\x06proto3"
+	"\x02\x02\x03\x12F\n" +
+	"\bGetAudit\x12\x1c.aankomst.v1.GetAuditRequest\x1a\x12.aankomst.v1.Audit\"\b\x8a\xb5\x18\x04\n" +
+	"\x02\x03\x04B'Z%aankomst/proto/aankomst/v1;aankomstv1b\x06proto3"
 
 var (
 	file_aankomst_v1_release_proto_rawDescOnce sync.Once
@@ -690,37 +999,50 @@ func file_aankomst_v1_release_proto_rawDescGZIP() []byte {
 }
 
 var file_aankomst_v1_release_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_aankomst_v1_release_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_aankomst_v1_release_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_aankomst_v1_release_proto_goTypes = []any{
 	(Release_Status)(0),           // 0: aankomst.v1.Release.Status
 	(Figure_Shown)(0),             // 1: aankomst.v1.Figure.Shown
 	(*Release)(nil),               // 2: aankomst.v1.Release
-	(*Figure)(nil),                // 3: aankomst.v1.Figure
-	(*Range)(nil),                 // 4: aankomst.v1.Range
-	(*PublishReleaseRequest)(nil), // 5: aankomst.v1.PublishReleaseRequest
-	(*ListReleasesRequest)(nil),   // 6: aankomst.v1.ListReleasesRequest
-	(*ListReleasesResponse)(nil),  // 7: aankomst.v1.ListReleasesResponse
-	(*GetReleaseRequest)(nil),     // 8: aankomst.v1.GetReleaseRequest
+	(*RunningTotal)(nil),          // 3: aankomst.v1.RunningTotal
+	(*Figure)(nil),                // 4: aankomst.v1.Figure
+	(*Range)(nil),                 // 5: aankomst.v1.Range
+	(*PublishReleaseRequest)(nil), // 6: aankomst.v1.PublishReleaseRequest
+	(*ListReleasesRequest)(nil),   // 7: aankomst.v1.ListReleasesRequest
+	(*ListReleasesResponse)(nil),  // 8: aankomst.v1.ListReleasesResponse
+	(*GetReleaseRequest)(nil),     // 9: aankomst.v1.GetReleaseRequest
+	(*GetAuditRequest)(nil),       // 10: aankomst.v1.GetAuditRequest
+	(*Audit)(nil),                 // 11: aankomst.v1.Audit
+	(*Finding)(nil),               // 12: aankomst.v1.Finding
 }
 var file_aankomst_v1_release_proto_depIdxs = []int32{
 	0,  // 0: aankomst.v1.Release.status:type_name -> aankomst.v1.Release.Status
-	3,  // 1: aankomst.v1.Release.figures:type_name -> aankomst.v1.Figure
-	1,  // 2: aankomst.v1.Figure.shown:type_name -> aankomst.v1.Figure.Shown
-	4,  // 3: aankomst.v1.Figure.rate:type_name -> aankomst.v1.Range
-	4,  // 4: aankomst.v1.Figure.referrals:type_name -> aankomst.v1.Range
-	4,  // 5: aankomst.v1.Figure.interval:type_name -> aankomst.v1.Range
-	2,  // 6: aankomst.v1.ListReleasesResponse.releases:type_name -> aankomst.v1.Release
-	5,  // 7: aankomst.v1.ReleaseService.PublishRelease:input_type -> aankomst.v1.PublishReleaseRequest
-	6,  // 8: aankomst.v1.ReleaseService.ListReleases:input_type -> aankomst.v1.ListReleasesRequest
-	8,  // 9: aankomst.v1.ReleaseService.GetRelease:input_type -> aankomst.v1.GetReleaseRequest
-	2,  // 10: aankomst.v1.ReleaseService.PublishRelease:output_type -> aankomst.v1.Release
-	7,  // 11: aankomst.v1.ReleaseService.ListReleases:output_type -> aankomst.v1.ListReleasesResponse
-	2,  // 12: aankomst.v1.ReleaseService.GetRelease:output_type -> aankomst.v1.Release
-	10, // [10:13] is the sub-list for method output_type
-	7,  // [7:10] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	4,  // 1: aankomst.v1.Release.figures:type_name -> aankomst.v1.Figure
+	3,  // 2: aankomst.v1.Release.after:type_name -> aankomst.v1.RunningTotal
+	5,  // 3: aankomst.v1.RunningTotal.referrals:type_name -> aankomst.v1.Range
+	5,  // 4: aankomst.v1.RunningTotal.rate:type_name -> aankomst.v1.Range
+	1,  // 5: aankomst.v1.Figure.shown:type_name -> aankomst.v1.Figure.Shown
+	5,  // 6: aankomst.v1.Figure.rate:type_name -> aankomst.v1.Range
+	5,  // 7: aankomst.v1.Figure.referrals:type_name -> aankomst.v1.Range
+	5,  // 8: aankomst.v1.Figure.interval:type_name -> aankomst.v1.Range
+	5,  // 9: aankomst.v1.Figure.arrived:type_name -> aankomst.v1.Range
+	5,  // 10: aankomst.v1.Figure.not_arrived:type_name -> aankomst.v1.Range
+	5,  // 11: aankomst.v1.Figure.count:type_name -> aankomst.v1.Range
+	2,  // 12: aankomst.v1.ListReleasesResponse.releases:type_name -> aankomst.v1.Release
+	12, // 13: aankomst.v1.Audit.findings:type_name -> aankomst.v1.Finding
+	6,  // 14: aankomst.v1.ReleaseService.PublishRelease:input_type -> aankomst.v1.PublishReleaseRequest
+	7,  // 15: aankomst.v1.ReleaseService.ListReleases:input_type -> aankomst.v1.ListReleasesRequest
+	9,  // 16: aankomst.v1.ReleaseService.GetRelease:input_type -> aankomst.v1.GetReleaseRequest
+	10, // 17: aankomst.v1.ReleaseService.GetAudit:input_type -> aankomst.v1.GetAuditRequest
+	2,  // 18: aankomst.v1.ReleaseService.PublishRelease:output_type -> aankomst.v1.Release
+	8,  // 19: aankomst.v1.ReleaseService.ListReleases:output_type -> aankomst.v1.ListReleasesResponse
+	2,  // 20: aankomst.v1.ReleaseService.GetRelease:output_type -> aankomst.v1.Release
+	11, // 21: aankomst.v1.ReleaseService.GetAudit:output_type -> aankomst.v1.Audit
+	18, // [18:22] is the sub-list for method output_type
+	14, // [14:18] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_aankomst_v1_release_proto_init() }
@@ -735,7 +1057,7 @@ func file_aankomst_v1_release_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_aankomst_v1_release_proto_rawDesc), len(file_aankomst_v1_release_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   7,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,6 +22,7 @@ const (
 	ReleaseService_PublishRelease_FullMethodName = "/aankomst.v1.ReleaseService/PublishRelease"
 	ReleaseService_ListReleases_FullMethodName   = "/aankomst.v1.ReleaseService/ListReleases"
 	ReleaseService_GetRelease_FullMethodName     = "/aankomst.v1.ReleaseService/GetRelease"
+	ReleaseService_GetAudit_FullMethodName       = "/aankomst.v1.ReleaseService/GetAudit"
 )
 
 // ReleaseServiceClient is the client API for ReleaseService service.
@@ -29,7 +30,7 @@ const (
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
 // ReleaseService publishes what may be shown of a cohort. Nobody sees a live count: it serves frozen
-// figures only. Files are at GET /v1/releases/{number}:export?format=csv or json.
+// figures only. Files are at GET /v1/releases/{number}:export?format=csv, xlsx or json.
 type ReleaseServiceClient interface {
 	// Publishes what the server froze at a cut-off.
 	PublishRelease(ctx context.Context, in *PublishReleaseRequest, opts ...grpc.CallOption) (*Release, error)
@@ -37,6 +38,9 @@ type ReleaseServiceClient interface {
 	ListReleases(ctx context.Context, in *ListReleasesRequest, opts ...grpc.CallOption) (*ListReleasesResponse, error)
 	// Gets one release.
 	GetRelease(ctx context.Context, in *GetReleaseRequest, opts ...grpc.CallOption) (*Release, error)
+	// Checks all releases together for what a reader can work out from them. It looks at nothing but the
+	// releases, so that anybody who holds them finds the same.
+	GetAudit(ctx context.Context, in *GetAuditRequest, opts ...grpc.CallOption) (*Audit, error)
 }
 
 type releaseServiceClient struct {
@@ -77,12 +81,22 @@ func (c *releaseServiceClient) GetRelease(ctx context.Context, in *GetReleaseReq
 	return out, nil
 }
 
+func (c *releaseServiceClient) GetAudit(ctx context.Context, in *GetAuditRequest, opts ...grpc.CallOption) (*Audit, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Audit)
+	err := c.cc.Invoke(ctx, ReleaseService_GetAudit_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ReleaseServiceServer is the server API for ReleaseService service.
 // All implementations must embed UnimplementedReleaseServiceServer
 // for forward compatibility.
 //
 // ReleaseService publishes what may be shown of a cohort. Nobody sees a live count: it serves frozen
-// figures only. Files are at GET /v1/releases/{number}:export?format=csv or json.
+// figures only. Files are at GET /v1/releases/{number}:export?format=csv, xlsx or json.
 type ReleaseServiceServer interface {
 	// Publishes what the server froze at a cut-off.
 	PublishRelease(context.Context, *PublishReleaseRequest) (*Release, error)
@@ -90,6 +104,9 @@ type ReleaseServiceServer interface {
 	ListReleases(context.Context, *ListReleasesRequest) (*ListReleasesResponse, error)
 	// Gets one release.
 	GetRelease(context.Context, *GetReleaseRequest) (*Release, error)
+	// Checks all releases together for what a reader can work out from them. It looks at nothing but the
+	// releases, so that anybody who holds them finds the same.
+	GetAudit(context.Context, *GetAuditRequest) (*Audit, error)
 	mustEmbedUnimplementedReleaseServiceServer()
 }
 
@@ -108,6 +125,9 @@ func (UnimplementedReleaseServiceServer) ListReleases(context.Context, *ListRele
 }
 func (UnimplementedReleaseServiceServer) GetRelease(context.Context, *GetReleaseRequest) (*Release, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetRelease not implemented")
+}
+func (UnimplementedReleaseServiceServer) GetAudit(context.Context, *GetAuditRequest) (*Audit, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetAudit not implemented")
 }
 func (UnimplementedReleaseServiceServer) mustEmbedUnimplementedReleaseServiceServer() {}
 func (UnimplementedReleaseServiceServer) testEmbeddedByValue()                        {}
@@ -184,6 +204,24 @@ func _ReleaseService_GetRelease_Handler(srv interface{}, ctx context.Context, de
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ReleaseService_GetAudit_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetAuditRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ReleaseServiceServer).GetAudit(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ReleaseService_GetAudit_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ReleaseServiceServer).GetAudit(ctx, req.(*GetAuditRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ReleaseService_ServiceDesc is the grpc.ServiceDesc for ReleaseService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -202,6 +240,10 @@ var ReleaseService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetRelease",
 			Handler:    _ReleaseService_GetRelease_Handler,
+		},
+		{
+			MethodName: "GetAudit",
+			Handler:    _ReleaseService_GetAudit_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

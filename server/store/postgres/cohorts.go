@@ -11,7 +11,8 @@ import (
 	"aankomst/server/store/book"
 )
 
-// CreateCohort implements store.Cohorts. A pool that names an unknown centre gives store.ErrNotFound.
+// CreateCohort implements store.Cohorts. A pool that names an unknown centre gives store.ErrNotFound, and a
+// year that a statement covers is refused by the schema.
 func (s *Store) CreateCohort(ctx context.Context, c store.Cohort) error {
 	c.Stage = store.StageOpen
 	return s.write(ctx, func(tx tx) error { return createCohort(tx, c) })
@@ -159,31 +160,34 @@ func (s *Store) AdvanceCohort(ctx context.Context, year int, from, to store.Stag
 	})
 }
 
+// clock is the database's clock, in seconds since 1970. now() would be that of the beginning of a transaction.
+const clock = `floor(extract(epoch FROM clock_timestamp()))::bigint`
+
 // Beat implements store.Cohorts.
-func (s *Store) Beat(ctx context.Context, holder string, years []int, at time.Time) error {
+func (s *Store) Beat(ctx context.Context, holder string, years []int) error {
 	return s.repeat(ctx, func(tx tx) error {
-		err := tx.exec(`DELETE FROM holders WHERE name = $1 AND NOT year = ANY($2) OR seen_at < $3`,
-			holder, list(years), at.Add(-store.HolderKept).Unix())
+		err := tx.exec(`DELETE FROM holders WHERE name = $1 AND NOT year = ANY($2) OR seen_at < `+clock+` - $3`,
+			holder, list(years), int(store.HolderKept.Seconds()))
 		if err != nil {
 			return err
 		}
-		return tx.exec(`INSERT INTO holders (name, year, seen_at) SELECT DISTINCT $1, year, $3::bigint FROM unnest($2::int[]) AS year
-			ON CONFLICT (name, year) DO UPDATE SET seen_at = excluded.seen_at`, holder, list(years), at.Unix())
+		return tx.exec(`INSERT INTO holders (name, year, seen_at) SELECT DISTINCT $1, year, `+clock+` FROM unnest($2::int[]) AS year
+			ON CONFLICT (name, year) DO UPDATE SET seen_at = excluded.seen_at`, holder, list(years))
 	})
 }
 
 // Holders implements store.Cohorts.
 func (s *Store) Holders(ctx context.Context, year int) (holders []store.Holder, err error) {
 	err = s.read(ctx, func(tx tx) (err error) {
-		holders, err = collect(tx, scanHolder, `SELECT name, seen_at FROM holders WHERE year = $1 ORDER BY name COLLATE "C"`, year)
+		holders, err = collect(tx, scanHolder, `SELECT name, `+clock+` - seen_at FROM holders WHERE year = $1 ORDER BY name COLLATE "C"`, year)
 		return err
 	})
 	return holders, err
 }
 
 func scanHolder(row pgx.CollectableRow) (h store.Holder, err error) {
-	var seenAt int64
-	err = row.Scan(&h.Name, &seenAt)
-	h.SeenAt = time.Unix(seenAt, 0).UTC()
+	var silent int64
+	err = row.Scan(&h.Name, &silent)
+	h.SilentFor = time.Duration(silent) * time.Second
 	return h, err
 }

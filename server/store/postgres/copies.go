@@ -63,7 +63,10 @@ func snapshotOf(tx tx) (all store.Snapshot, err error) {
 	if all.Drafts, err = collect(tx, scanDraft, selectDrafts+` ORDER BY year, cut_off COLLATE "C"`); err != nil {
 		return all, err
 	}
-	all.Releases, err = collect(tx, scanRelease, selectReleases+` ORDER BY number`)
+	if all.Releases, err = collect(tx, scanRelease, selectReleases+` ORDER BY number`); err != nil {
+		return all, err
+	}
+	all.Statements, err = listStatements(tx)
 	return all, err
 }
 
@@ -146,6 +149,9 @@ func (s *Store) Fill(ctx context.Context, from store.Snapshot) error {
 				return err
 			}
 		}
+		if err := putStatements(tx, from.Statements); err != nil {
+			return err
+		}
 		return fillSpent(ctx, tx, from.Spent)
 	})
 }
@@ -153,13 +159,14 @@ func (s *Store) Fill(ctx context.Context, from store.Snapshot) error {
 // mustBeEmpty gives store.ErrConflict unless nothing is kept, and keeps others from adding to it.
 // Everything else belongs to a cohort.
 func mustBeEmpty(tx tx) error {
-	err := tx.exec(`LOCK TABLE centres, cohorts, wrong_codes, tokens, drafts, releases IN SHARE ROW EXCLUSIVE MODE`)
+	err := tx.exec(`LOCK TABLE centres, cohorts, wrong_codes, tokens, drafts, releases, statements IN SHARE ROW EXCLUSIVE MODE`)
 	if err != nil {
 		return err
 	}
 	var kept bool
 	err = tx.row(`SELECT EXISTS (SELECT FROM centres) OR EXISTS (SELECT FROM cohorts) OR EXISTS (SELECT FROM wrong_codes)
-		OR EXISTS (SELECT FROM tokens) OR EXISTS (SELECT FROM drafts) OR EXISTS (SELECT FROM releases)`).Scan(&kept)
+		OR EXISTS (SELECT FROM tokens) OR EXISTS (SELECT FROM drafts) OR EXISTS (SELECT FROM releases)
+		OR EXISTS (SELECT FROM statements)`).Scan(&kept)
 	if err == nil && kept {
 		return store.ErrConflict
 	}

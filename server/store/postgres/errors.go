@@ -110,6 +110,8 @@ func refusal(code string) error {
 		return store.ErrExists
 	case "23503": // foreign key
 		return store.ErrNotFound
+	case "23P01": // a cohort and a statement of one year
+		return store.ErrConflict
 	case "40001", "40P01":
 		return unavailable(wordsBusy)
 	case "55P03": // a lock was waited for as long as may be

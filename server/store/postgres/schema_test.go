@@ -136,6 +136,28 @@ func TestNothingAltersWhatIsAppended(t *testing.T) {
 	}
 }
 
+// A program that does not know statements is kept from counting a year that one covers.
+func TestTheSchemaKeepsCohortsAndStatementsApart(t *testing.T) {
+	t.Parallel()
+	s := openAt(t, migrated.Database(t))
+	for _, step := range []struct {
+		statement string
+		refused   bool
+	}{
+		{`INSERT INTO statements VALUES ('a', 2024, 2026, 'd', 1, -1, '', 's')`, false},
+		{`INSERT INTO cohorts VALUES (2025, 1, '\x07', 'open', '2025-01-01', '{}', decode(repeat('00', 32), 'hex'))`, true},
+		{`INSERT INTO cohorts VALUES (2027, 1, '\x07', 'open', '2027-01-01', '{}', decode(repeat('00', 32), 'hex'))`, false},
+		{`INSERT INTO statements VALUES ('b', 2027, 2027, 'd', 1, -1, '', 's')`, true},
+		{`UPDATE statements SET to_year = 2028`, true},
+		{`DELETE FROM statements`, false},
+		{`INSERT INTO cohorts VALUES (2025, 1, '\x07', 'open', '2025-01-01', '{}', decode(repeat('00', 32), 'hex'))`, false},
+	} {
+		if err := s.write(t.Context(), func(tx tx) error { return tx.exec(step.statement) }); (err != nil) != step.refused {
+			t.Errorf("%s: error %v", step.statement, err)
+		}
+	}
+}
+
 // later returns the migrations of later versions of the program: one that this version understands, and
 // one that it does not.
 func later(t *testing.T) (understood, breaking fs.FS) {
@@ -224,8 +246,8 @@ func TestMigrateTogether(t *testing.T) {
 			total <- applied
 		}()
 	}
-	if applied := <-total + <-total + <-total; applied != 1 {
-		t.Errorf("%d migrations were applied, want 1", applied)
+	if applied := <-total + <-total + <-total; applied != 2 {
+		t.Errorf("%d migrations were applied, want 2", applied)
 	}
 	ok(t, openAt(t, dsn).Ping(t.Context()))
 }

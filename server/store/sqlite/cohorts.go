@@ -12,7 +12,12 @@ import (
 // CreateCohort implements store.Cohorts. A pool that names an unknown centre gives store.ErrNotFound.
 func (s *Store) CreateCohort(ctx context.Context, c store.Cohort) error {
 	c.Stage = store.StageOpen
-	return s.write(ctx, func(tx tx) error { return insertCohort(tx, c) })
+	return s.write(ctx, func(tx tx) error {
+		if err := noneOf(tx, `SELECT * FROM statements WHERE ? BETWEEN from_year AND to_year`, c.Year); err != nil {
+			return err
+		}
+		return insertCohort(tx, c)
+	})
 }
 
 // insertCohort makes a cohort in its stage.
@@ -154,14 +159,14 @@ func (s *Store) AdvanceCohort(ctx context.Context, year int, from, to store.Stag
 }
 
 // Beat implements store.Cohorts.
-func (s *Store) Beat(ctx context.Context, holder string, years []int, at time.Time) error {
+func (s *Store) Beat(ctx context.Context, holder string, years []int) error {
 	return s.write(ctx, func(tx tx) error {
-		err := tx.exec(`DELETE FROM holders WHERE name = ? OR seen_at < ?`, holder, at.Add(-store.HolderKept).Unix())
+		err := tx.exec(`DELETE FROM holders WHERE name = ? OR seen_at < unixepoch() - ?`, holder, int(store.HolderKept.Seconds()))
 		if err != nil {
 			return err
 		}
 		for _, year := range years {
-			err := tx.exec(`INSERT OR IGNORE INTO holders (name, year, seen_at) VALUES (?, ?, ?)`, holder, year, at.Unix())
+			err := tx.exec(`INSERT OR IGNORE INTO holders (name, year, seen_at) VALUES (?, ?, unixepoch())`, holder, year)
 			if err != nil {
 				return err
 			}
@@ -173,12 +178,15 @@ func (s *Store) Beat(ctx context.Context, holder string, years []int, at time.Ti
 // Holders implements store.Cohorts.
 func (s *Store) Holders(ctx context.Context, year int) (holders []store.Holder, err error) {
 	err = s.read(ctx, func(tx tx) error {
-		holders, err = collect(tx, scanHolder, `SELECT name, seen_at FROM holders WHERE year = ? ORDER BY name`, year)
+		holders, err = collect(tx, scanHolder, `SELECT name, unixepoch() - seen_at FROM holders WHERE year = ? ORDER BY name`, year)
 		return err
 	})
 	return holders, err
 }
 
 func scanHolder(row scanner) (h store.Holder, err error) {
-	return h, row.Scan(&h.Name, seconds{&h.SeenAt})
+	var silent int64
+	err = row.Scan(&h.Name, &silent)
+	h.SilentFor = time.Duration(silent) * time.Second
+	return h, err
 }

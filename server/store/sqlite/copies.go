@@ -52,7 +52,10 @@ func snapshotOf(tx tx) (all store.Snapshot, err error) {
 	if all.Drafts, err = collect(tx, scanDraft, selectDrafts+` ORDER BY year, cut_off`); err != nil {
 		return all, err
 	}
-	all.Releases, err = collect(tx, scanRelease, selectReleases+` ORDER BY number`)
+	if all.Releases, err = collect(tx, scanRelease, selectReleases+` ORDER BY number`); err != nil {
+		return all, err
+	}
+	all.Statements, err = listStatements(tx)
 	all.Spent = spentCodes(tx)
 	return all, err
 }
@@ -124,6 +127,9 @@ func (s *Store) Fill(ctx context.Context, from store.Snapshot) error {
 				return err
 			}
 		}
+		if err := putStatements(tx, from.Statements); err != nil {
+			return err
+		}
 		return fillSpent(ctx, tx, from.Spent)
 	})
 }
@@ -132,7 +138,8 @@ func (s *Store) Fill(ctx context.Context, from store.Snapshot) error {
 func mustBeEmpty(tx tx) error {
 	var kept bool
 	err := tx.row(`SELECT EXISTS (SELECT * FROM centres) OR EXISTS (SELECT * FROM cohorts) OR EXISTS (SELECT * FROM wrong_codes)
-		OR EXISTS (SELECT * FROM tokens) OR EXISTS (SELECT * FROM drafts) OR EXISTS (SELECT * FROM releases)`).Scan(&kept)
+		OR EXISTS (SELECT * FROM tokens) OR EXISTS (SELECT * FROM drafts) OR EXISTS (SELECT * FROM releases)
+		OR EXISTS (SELECT * FROM statements)`).Scan(&kept)
 	if err == nil && kept {
 		return store.ErrConflict
 	}

@@ -7,56 +7,49 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
+
+	"aankomst/server/filelock"
 )
 
 // fileLock is a lock on a file beside the database: shared by all who have the database open, so that
-// who must have it alone can tell. The system releases it when the process ends, however it ends.
-type fileLock struct{ file *os.File }
+// who must have it alone can tell.
+type fileLock struct{ *filelock.Lock }
 
 func lockShared(path string) (*fileLock, error) {
-	return lockFile(path, syscall.LOCK_SH, "the database is being restored or given another key: try again later")
+	return lockFile(path, filelock.Shared, "the database is being restored or given another key: try again later")
 }
 
-func lockAlone(path string) (*fileLock, error) {
-	return lockFile(path, syscall.LOCK_EX, wordsInUse)
-}
+func lockAlone(path string) (*fileLock, error) { return lockFile(path, filelock.Alone, wordsInUse) }
 
 const wordsInUse = "the database is in use: stop every process that has it open"
 
-func lockFile(path string, how int, refused string) (*fileLock, error) {
-	file, err := os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
+func lockFile(path string, lock func(path string) (*filelock.Lock, error), refused string) (*fileLock, error) {
+	path, database := path+".lock", path
+	held, err := lock(path)
 	if err != nil {
-		return nil, failed("make the lock file beside the database", err)
+		return nil, locking(err, refused)
 	}
-	lock := &fileLock{file}
-	err = likewise(file.Name(), path)
-	if err == nil {
-		err = lock.change(how, refused)
+	if err := likewise(path, database); err != nil {
+		return nil, errors.Join(err, held.Release())
 	}
-	if err != nil {
-		return nil, errors.Join(err, lock.release())
-	}
-	return lock, nil
+	return &fileLock{held}, nil
 }
 
 // alone turns a shared lock into one that excludes all others.
-func (l *fileLock) alone() error { return l.change(syscall.LOCK_EX, wordsInUse) }
+func (l *fileLock) alone() error { return locking(l.Alone(), wordsInUse) }
 
-func (l *fileLock) change(how int, refused string) error {
-	err := syscall.Flock(int(l.file.Fd()), how|syscall.LOCK_NB)
-	if errors.Is(err, syscall.EWOULDBLOCK) {
+func (l *fileLock) release() error { return l.Release() }
+
+// locking puts an error of a lock in the contract's terms.
+func locking(err error, refused string) error {
+	switch {
+	case errors.Is(err, filelock.ErrTaken):
 		return unavailable(refused)
-	}
-	if err != nil {
+	case err != nil:
 		return failed("lock the database", err)
+	default:
+		return nil
 	}
-	return nil
-}
-
-// release unlocks before it closes: a process that was started at this moment may have inherited the open
-// file, and the lock would last as long as that.
-func (l *fileLock) release() error {
-	return errors.Join(syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN), l.file.Close())
 }
 
 // likewise gives a file the mode of another, and its owner where that is allowed: an administrator's

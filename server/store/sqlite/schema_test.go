@@ -158,3 +158,24 @@ func TestNothingAltersWhatIsAppended(t *testing.T) {
 		}
 	}
 }
+
+// A program that does not know statements is kept from counting a year that one covers.
+func TestTheSchemaKeepsCohortsAndStatementsApart(t *testing.T) {
+	_, s := openNew(t)
+	for _, step := range []struct {
+		statement string
+		refused   bool
+	}{
+		{`INSERT INTO statements VALUES ('a', 2024, 2026, 'd', 1, -1, '', 's')`, false},
+		{`INSERT INTO cohorts VALUES (2025, 1, x'07', 'open', '2025-01-01', '[]', zeroblob(32))`, true},
+		{`INSERT INTO cohorts VALUES (2027, 1, x'07', 'open', '2027-01-01', '[]', zeroblob(32))`, false},
+		{`INSERT INTO statements VALUES ('b', 2027, 2027, 'd', 1, -1, '', 's')`, true},
+		{`UPDATE statements SET to_year = 2028`, true},
+		{`DELETE FROM statements`, false},
+		{`INSERT INTO cohorts VALUES (2025, 1, x'07', 'open', '2025-01-01', '[]', zeroblob(32))`, false},
+	} {
+		if _, err := s.writer.ExecContext(t.Context(), step.statement); (err != nil) != step.refused {
+			t.Errorf("%s: error %v", step.statement, err)
+		}
+	}
+}

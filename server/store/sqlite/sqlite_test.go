@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"lukechampine.com/adiantum"
 
@@ -67,6 +68,9 @@ func TestConformance(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) store.Store {
 		_, s := openNew(t)
 		return s
+	}, func(t *testing.T, s store.Store, by time.Duration) {
+		_, err := s.(*Store).writer.ExecContext(t.Context(), `UPDATE holders SET seen_at = seen_at - ?`, int(by.Seconds()))
+		ok(t, err)
 	})
 }
 

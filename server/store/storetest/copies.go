@@ -74,7 +74,8 @@ func lived(t *testing.T, open opener) store.Store {
 	first := release(store.Release{}, "2026-06-30")
 	is(t, s.AppendRelease(t.Context(), first), nil)
 	is(t, s.AppendRelease(t.Context(), release(first, "2026-12-31")), nil)
-	is(t, s.Beat(t.Context(), "holder", []int{year}, quarter(0)), nil)
+	is(t, s.PutStatements(t.Context(), []store.Statement{statement("s2", 2019, 2024), statement("s1", 2019, 2019)}), nil)
+	is(t, s.Beat(t.Context(), "holder", []int{year}), nil)
 	return s
 }
 
@@ -197,8 +198,11 @@ func fillEmpty(t *testing.T, from, into opener) {
 			_, err := s.AddWrongCode(t.Context(), "z", "2026-03-01", quarter(0))
 			return err
 		},
-		"a token":   func(s store.Store) error { return s.CreateToken(t.Context(), bare) },
-		"a draft":   func(s store.Store) error { return s.SaveDraft(t.Context(), draft(2001, "2001-12-31")) },
+		"a token": func(s store.Store) error { return s.CreateToken(t.Context(), bare) },
+		"a draft": func(s store.Store) error { return s.SaveDraft(t.Context(), draft(2001, "2001-12-31")) },
+		"a statement": func(s store.Store) error {
+			return s.PutStatements(t.Context(), []store.Statement{statement("s1", 2019, 2019)})
+		},
 		"a release": func(s store.Store) error { return s.AppendRelease(t.Context(), release(store.Release{}, "2026-06-30")) },
 	} {
 		t.Run(what, func(t *testing.T) {

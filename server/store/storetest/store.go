@@ -42,7 +42,7 @@ func writes() []call {
 		{"AdvanceCohort", func(ctx context.Context, s store.Store) error {
 			return s.AdvanceCohort(ctx, year, store.StageOpen, store.StageClosing)
 		}},
-		{"Beat", func(ctx context.Context, s store.Store) error { return s.Beat(ctx, "x", []int{year}, quarter(0)) }},
+		{"Beat", func(ctx context.Context, s store.Store) error { return s.Beat(ctx, "x", []int{year}) }},
 		{"CreateCentre", func(ctx context.Context, s store.Store) error { return s.CreateCentre(ctx, centre("h")) }},
 		{"UpdateCentre", func(ctx context.Context, s store.Store) error {
 			_, err := s.UpdateCentre(ctx, "a", func(c *store.Centre) error { c.Name = "x"; return nil })
@@ -58,6 +58,10 @@ func writes() []call {
 		{"AppendRelease", func(ctx context.Context, s store.Store) error {
 			return s.AppendRelease(ctx, release(store.Release{}, "2026-06-30"))
 		}},
+		{"PutStatements", func(ctx context.Context, s store.Store) error {
+			return s.PutStatements(ctx, []store.Statement{statement("s2", 2018, 2018)})
+		}},
+		{"RemoveStatement", func(ctx context.Context, s store.Store) error { return s.RemoveStatement(ctx, "s1") }},
 		{"Fill", func(ctx context.Context, s store.Store) error {
 			err := s.Fill(ctx, store.Snapshot{Spent: func(func(store.SpentCode, error) bool) {}})
 			if errors.Is(err, store.ErrConflict) { // it is not empty
@@ -89,6 +93,7 @@ func reads() []call {
 			}
 			return err
 		}},
+		{"ListStatements", func(ctx context.Context, s store.Store) error { _, err := s.ListStatements(ctx); return err }},
 		{"Snapshot", func(ctx context.Context, s store.Store) error {
 			return s.Snapshot(ctx, func(all store.Snapshot) error { _, err := gather(all); return err })
 		}},
@@ -105,12 +110,13 @@ type state struct {
 	callers  []store.Caller
 	drafts   []store.Draft
 	releases []store.Release
+	stated   []store.Statement
 }
 
 func stateOf(t *testing.T, s store.Store) (all state) {
 	t.Helper()
 	all.counts = counts(t, s, year)
-	errs := make([]error, 7)
+	errs := make([]error, 8)
 	all.cohorts, errs[0] = s.ListCohorts(t.Context())
 	all.holders, errs[1] = s.Holders(t.Context(), year)
 	all.centres, errs[2] = s.ListCentres(t.Context())
@@ -118,6 +124,7 @@ func stateOf(t *testing.T, s store.Store) (all state) {
 	all.callers, errs[4] = s.Callers(t.Context(), [][32]byte{{1}})
 	all.drafts, errs[5] = s.ListDrafts(t.Context(), year)
 	all.releases, errs[6] = s.ListReleases(t.Context())
+	all.stated, errs[7] = s.ListStatements(t.Context())
 	is(t, errors.Join(errs...), nil)
 	return all
 }
@@ -125,6 +132,7 @@ func stateOf(t *testing.T, s store.Store) (all state) {
 func cancelledCalls(t *testing.T, s store.Store) {
 	withCohort(t, s)
 	is(t, s.CreateToken(t.Context(), token("t1", 1)), nil)
+	is(t, s.PutStatements(t.Context(), []store.Statement{statement("s1", 2019, 2019)}), nil)
 	before := stateOf(t, s)
 	for _, c := range append(writes(), reads()...) {
 		if err := c.call(cancelled(t), s); !errors.Is(err, context.Canceled) {

@@ -9,13 +9,14 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"aankomst/server/store"
 )
 
 // Run runs the suite. open returns a store of its own for each call, empty and at the current schema,
-// and closes it when the test ends.
-func Run(t *testing.T, open func(t *testing.T) store.Store) {
+// and closes it when the test ends. age makes all that processes said to a store with Beat as much older.
+func Run(t *testing.T, open func(t *testing.T) store.Store, age func(t *testing.T, s store.Store, by time.Duration)) {
 	for _, group := range []struct {
 		name  string
 		tests []test
@@ -27,6 +28,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"Limits", limitTests},
 		{"Tokens", tokenTests},
 		{"Releases", releaseTests},
+		{"Statements", statementTests},
 		{"Store", storeTests},
 	} {
 		t.Run(group.name, func(t *testing.T) {
@@ -35,6 +37,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 			}
 		})
 	}
+	t.Run("Silence", func(t *testing.T) { silence(t, open(t), age) })
 	t.Run("Copies", func(t *testing.T) { RunCopies(t, open, open) })
 }
 
