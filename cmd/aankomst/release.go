@@ -139,11 +139,36 @@ func (a *app) showRelease(r *aankomstv1.Release) error {
 	var words release.Words
 	fmt.Fprintf(a.out, "Arrival rate: %s, of %s.\n", words.Definition(release.GroupTotal), words.Denominator(release.GroupTotal))
 	fmt.Fprintf(a.out, "Policy %s, SHA-256 %x\n\n", r.GetPolicy(), r.GetDigest())
-	var rows []string
+	var rates, shares []string
 	for _, figure := range r.GetFigures() {
-		rows = append(rows, strings.TrimSpace(figure.GetGroup()+" "+figure.GetDisplayName())+"\t"+figureCells(figure))
+		group := strings.TrimSpace(figure.GetGroup() + " " + figure.GetDisplayName())
+		switch base, share := shareOf(figure.GetGroup()); {
+		case !share:
+			rates = append(rates, group+"\t"+figureCells(figure))
+		case figure.GetRate() == nil:
+			shares = append(shares, group+"\t"+figureCells(figure))
+		default:
+			shares = append(shares, fmt.Sprintf("%s\t%s %%\t%s\t", group, span(figure.GetRate()), base))
+		}
 	}
-	return a.table(nil, "GROUP\tARRIVAL RATE\tOF REFERRALS\t95 % INTERVAL", rows, "")
+	if err := a.table(nil, "GROUP\tARRIVAL RATE\tOF REFERRALS\t95 % INTERVAL", rates, ""); err != nil || len(shares) == 0 {
+		return err
+	}
+	fmt.Fprintln(a.out)
+	return a.table(nil, "GROUP\tSHARE\tOF\t", shares, "")
+}
+
+// shareOf says what a figure that is no arrival rate is a share of, and whether it is one.
+func shareOf(group string) (base string, share bool) {
+	switch {
+	case group == release.GroupElsewhere, strings.HasPrefix(group, "wait:"):
+		return "the arrivals", true
+	case group == release.GroupTotal, group == release.GroupWithArrivedWithoutCode,
+		strings.HasPrefix(group, "pool:"), strings.HasPrefix(group, "type:"):
+		return "", false
+	default:
+		return "the referrals, beside them", true
+	}
 }
 
 type releaseVerifyCmd struct {
