@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -81,6 +82,9 @@ func auditOne(policies []Policy, earlier []Document, document Document) ([]Findi
 	}
 	known := knownAfter(document.After)
 	pools := poolsOf(document)
+	if !slices.IsSortedFunc(pools.pools, func(a, b Figure) int { return cmp.Compare(poolNumber(a), poolNumber(b)) }) {
+		return nil, errors.New("its pools are not in the order of their numbers")
+	}
 	var found []Finding
 	var err error
 	switch {
@@ -120,8 +124,8 @@ func auditRunning(policy Policy, known running, yearEnd bool, total Figure) ([]F
 	if rate.Low < 0 || rate.High > 100 || rate.High-rate.Low < policy.bandWidth(class.Low) {
 		return nil, fmt.Errorf("the total is shown with %d to %d per cent", rate.Low, rate.High)
 	}
-	shown := band(class, rate)
-	if !reflect.DeepEqual(shown, total) {
+	again := runningTotal(policy, known, closed{referrals: class.High, arrived: arrivedAt(rate, class.High).Low}, TooEarly)
+	if !reflect.DeepEqual(again, total) {
 		return nil, errors.New("the total is not what its policy shows")
 	}
 	finding := Finding{Group: GroupTotal, Referrals: class.values(), Values: class.High, Widened: rate.High-rate.Low > policy.bandWidth(class.Low)}
@@ -214,6 +218,15 @@ func poolsOf(document Document) groups {
 		}
 	}
 	return g
+}
+
+// poolNumber returns the number of a pool's figure; zero when it has none.
+func poolNumber(pool Figure) int {
+	number, err := strconv.Atoi(strings.TrimPrefix(pool.Group, "pool:"))
+	if err != nil {
+		return 0
+	}
+	return number
 }
 
 // displayed reads the figures of a document.

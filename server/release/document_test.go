@@ -16,7 +16,7 @@ import (
 // golden is a published release of a closed cohort, written out by hand.
 const golden = `{"cohort":2026,"cutOff":"2027-06-30","figures":[` +
 	`{"arrived":{"high":47,"low":47},"group":"total","interval":{"high":88,"low":68},"rate":{"high":80,"low":80},"referrals":{"high":59,"low":59},"shown":"exact"},` +
-	`{"group":"pool:1","interval":{"high":100,"low":61},"name":"CAW <Noord> & \"Zuid\"","notArrived":{"high":8,"low":0},"rate":{"high":100,"low":77},"referrals":{"high":39,"low":35},"shown":"band"},` +
+	`{"group":"pool:1","interval":{"high":89,"low":49},"name":"CAW <Noord> & \"Zuid\"","notArrived":{"high":12,"low":8},"rate":{"high":83,"low":63},"referrals":{"high":39,"low":35},"shown":"band"},` +
 	`{"group":"pool:2","name":"CGG Limbürg","shown":"protected"},` +
 	`{"group":"total_with_arrived_without_code","rate":{"high":89,"low":80},"shown":"band"},` +
 	`{"count":{"high":5,"low":0},"group":"voided","rate":{"high":9,"low":0},"shown":"band"},` +
@@ -194,6 +194,26 @@ func TestDecodeRefuses(t *testing.T) {
 		}
 		if _, err := Decode([]byte(document)); !errors.Is(err, ErrDocument) || !strings.Contains(err.Error(), c.reason) {
 			t.Errorf("%s: %v, want a refusal with %q", c.name, err, c.reason)
+		}
+	}
+}
+
+func TestWithheld(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		document Document
+		want     bool
+	}{
+		{frozen(t, march, cell{n: 24}), true},
+		{frozen(t, march, cell{n: 25}), false},
+		{frozen(t, closing, cell{n: 24}), true},
+		{frozen(t, closing, cell{n: 25}), false},
+		{frozen(t, yearEnd, thirds(99, 70)...), true},
+		{frozen(t, closing, thirds(59, 47)...), false},
+		{frozen(t, closing, cell{n: 40, arrived: 30}, cell{n: 20, arrived: 9}), true},
+	} {
+		if got := c.document.Withheld(); got != c.want {
+			t.Errorf("%s: withheld is %t", c.document.Figures[0].shows(), got)
 		}
 	}
 }

@@ -151,6 +151,21 @@ func TestATypeThatIsAUnionOfPoolsHasAFigure(t *testing.T) {
 	}
 }
 
+func TestPoolsAreShownOfTwelveAtMost(t *testing.T) {
+	t.Parallel()
+	for count, want := range map[int]Shown{12: Banded, 13: Protected} {
+		document := frozen(t, closing, slices.Repeat([]cell{{n: 60, arrived: 45}}, count)...)
+		for _, figure := range document.Figures[1 : 1+count] {
+			if figure.Shown != want {
+				t.Errorf("of %d pools, %s is shown as %s", count, figure.Group, figure.shows())
+			}
+		}
+		if got := document.Figures[0].Shown; got != Exact {
+			t.Errorf("of %d pools the total is shown as %s", count, got)
+		}
+	}
+}
+
 // A year as it comes, picture by picture; every one knows those before.
 func TestAYearOfReleases(t *testing.T) {
 	t.Parallel()
@@ -184,6 +199,15 @@ func TestAYearOfReleases(t *testing.T) {
 		"hardly anybody was referred after June": {
 			{june, thirds(60, 30), "band 50-60% of 60-69"},
 			{closing, thirds(63, 50), "protected"},
+		},
+		// In June at most 6 of 30 had not arrived, and at least 28 of 34 had.
+		"a pool that leaves 27 others, after June": {
+			{june, thirds(32, 27), "band 80-100% of 30-34"},
+			{closing, []cell{{n: 33, arrived: 22}, {n: 27, arrived: 18}}, "exact 67% of 60"},
+		},
+		"a pool that leaves 26": {
+			{june, thirds(32, 27), "band 80-100% of 30-34"},
+			{closing, []cell{{n: 34, arrived: 22}, {n: 26, arrived: 18}}, "protected"},
 		},
 		"a second time the same": {
 			{june, thirds(33, 22), "band 60-80% of 30-34"},
@@ -253,26 +277,6 @@ func TestFreezeRefusesCountsOfSomethingElse(t *testing.T) {
 			if document.Figures != nil {
 				t.Errorf("%s, at %s: figures all the same", c.name, cutOff.Key)
 			}
-		}
-	}
-}
-
-func TestWithheld(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		document Document
-		want     bool
-	}{
-		{frozen(t, march, cell{n: 24}), true},
-		{frozen(t, march, cell{n: 25}), false},
-		{frozen(t, closing, cell{n: 24}), true},
-		{frozen(t, closing, cell{n: 25}), false},
-		{frozen(t, yearEnd, thirds(99, 70)...), true},
-		{frozen(t, closing, thirds(59, 47)...), false},
-		{frozen(t, closing, cell{n: 40, arrived: 30}, cell{n: 20, arrived: 9}), true},
-	} {
-		if got := c.document.Withheld(); got != c.want {
-			t.Errorf("%s: withheld is %t", c.document.Figures[0].shows(), got)
 		}
 	}
 }

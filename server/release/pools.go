@@ -101,34 +101,44 @@ func (p *pools) sides(pool, n int) Range {
 	return p.x[pool].meet(Range{Low: n - p.most, High: n})
 }
 
-// walk splits what is known of one pool after the other, along the parts that the reader names.
-//
-// With more than mostPools nothing is split, and so no pool is shown: to go through their sizes would take too long.
-// First which pools have MinReferrals, then their size classes, then their rates: a size is split only
-// where every size keeps at least smallClass values, and a rate only where safe says that every part is.
+// walk splits what is known of one pool after the other, along the parts that the reader names: first which pools
+// have MinReferrals, then the size classes of those that have, then their rates. With more than mostPools nothing is
+// split, and so no pool is shown: to go through their sizes would take too long.
 func (p *pools) walk(groups []string, from reader) error {
 	if len(groups) > mostPools {
 		return nil
 	}
-	for _, cuts := range [][]int{{p.policy.MinReferrals}, p.classCuts()} {
-		for i, group := range groups {
-			if len(cuts) != 1 && p.n[i].Low < p.policy.MinReferrals {
-				continue
-			}
-			parts := mend(cut(p.n[i], cuts), func(part Range) bool {
-				known := p.with(i, part, p.x[i])
-				return known.empty() || !slices.ContainsFunc(known.n, func(n Range) bool { return n.values() < max(smallClass, p.policy.MinValues) })
-			})
-			if err := p.choose(axis{group, countReferrals}, i, parts, from, func(part Range) pools { return p.with(i, part, p.x[i]) }); err != nil {
-				return err
-			}
-		}
+	if err := p.splitSizes(groups, 0, []int{p.policy.MinReferrals}, from); err != nil {
+		return err
+	}
+	if err := p.splitSizes(groups, p.policy.MinReferrals, p.classCuts(), from); err != nil {
+		return err
 	}
 	for i, group := range groups {
 		if p.n[i].Low < p.policy.MinReferrals {
 			continue
 		}
 		if err := p.choose(axis{group, countSide}, i, p.rateParts(i), from, func(part Range) pools { return p.with(i, p.n[i], part) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// splitSizes splits the sizes of the pools that are certain to have so many referrals, where every pool's size keeps
+// at least smallClass values.
+func (p *pools) splitSizes(groups []string, certain int, cuts []int, from reader) error {
+	least := max(smallClass, p.policy.MinValues)
+	for i, group := range groups {
+		if p.n[i].Low < certain {
+			continue
+		}
+		know := func(part Range) pools { return p.with(i, part, p.x[i]) }
+		parts := mend(cut(p.n[i], cuts), func(part Range) bool {
+			known := know(part)
+			return known.empty() || !slices.ContainsFunc(known.n, func(n Range) bool { return n.values() < least })
+		})
+		if err := p.choose(axis{group, countReferrals}, i, parts, from, know); err != nil {
 			return err
 		}
 	}

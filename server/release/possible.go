@@ -103,11 +103,10 @@ func (p *pools) others(pool int) (steady struct{ n, x Range }, others map[rest]b
 // safeBesideRunning reports whether every pool keeps its values for a reader who knows how many were referred to
 // each pool since a running total.
 //
-// Who did not arrive in the end was referred since, or had not arrived then. The total did gain so many arrivals since.
-// So of any pools together at least as many did not arrive as were referred to them since, less what was gained;
-// and those that were referred since may be any number up to what the total gained of referrals, or to their size. Under
-// every such bound the pools must keep MinValues numbers below their most, which is what they can hold or what the
-// others leave.
+// Since then the total gained so many arrivals at most. So of any pools together at least as many did not arrive as
+// were referred to them since, less that gain. How many were referred to them since may be any number, up to what
+// the total gained in referrals and to their size. Under every such bound MinValues numbers must be left up to the
+// most that the pools can hold, and up to the most that the others leave them.
 func (p *pools) safeBesideRunning() bool {
 	if len(p.within) == 0 {
 		return true

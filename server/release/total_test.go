@@ -134,6 +134,33 @@ func TestWhatRunningTotalsTell(t *testing.T) {
 	}
 }
 
+// That a total is shown to the person tells that ten arrived outside any one pool. When fewer than thirteen arrived since a
+// running total, the register knows for a small rest that nearly all of it did: so the rest must be larger.
+func TestATotalAfterARunningTotalNeedsMoreReferralsOutsideAnyPool(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name    string
+		within  []within
+		outside int
+		want    string
+	}{
+		{"nothing was shown", nil, 13, "exact"},
+		{"13 arrived since", []within{{missing: 2, arrived: 27}}, 13, "exact"},
+		{"12 arrived since, and 15 more did not than then", []within{{missing: 5, arrived: 28}}, 28, "exact"},
+		{"12 arrived since, and 16 more did not than then", []within{{missing: 4, arrived: 28}}, 29, "protected"},
+		{"12 arrived since, and fewer did not than then", []within{{missing: 25, arrived: 28}}, 13, "exact"},
+		{"two were shown", []within{{missing: 5, arrived: 28}, {missing: 18, arrived: 30}}, 28, "exact"},
+	} {
+		known, total := running{within: c.within}, closed{60, 40}
+		if got := known.outside(Current, total); got != c.outside {
+			t.Errorf("%s: %d are needed outside, want %d", c.name, got, c.outside)
+		}
+		if got := closedTotal(Current, known, total, true); got.Shown != Shown(c.want) {
+			t.Errorf("%s: shown as %q, want %q", c.name, got.shows(), c.want)
+		}
+	}
+}
+
 // described says what a closed cohort's total shows.
 func described(figure Figure) string {
 	if figure.Arrived == nil {
