@@ -28,6 +28,7 @@ import (
 	"aankomst/server/gather"
 	"aankomst/server/ledger"
 	"aankomst/server/release"
+	"aankomst/server/release/export"
 	"aankomst/server/store"
 )
 
@@ -77,7 +78,7 @@ var mapping = map[string]mapped{
 	"release.ErrChain":    internal(release.ErrChain),
 	"release.ErrPolicy":   internal(release.ErrPolicy),
 	"release.ErrSource":   internal(release.ErrSource),
-	"release.ErrLanguage": internal(release.ErrLanguage),
+	"export.ErrLanguage":  internal(export.ErrLanguage),
 	"release.ErrNoFinal":  {release.ErrNoFinal, codes.FailedPrecondition, "NO_FINAL_RELEASE", false},
 	"release.ErrAudit":    {release.ErrAudit, codes.FailedPrecondition, "RELEASE_WITHHELD", false},
 
@@ -112,7 +113,7 @@ const marker = "a-cause-that-stays-here"
 func TestAPIErrorTableIsComplete(t *testing.T) {
 	t.Parallel()
 	declared := map[string]bool{}
-	for _, folder := range []string{"../refcode", "access", "cohort", "gather", "ledger", "release", "store", "calendar"} {
+	for _, folder := range []string{"../refcode", "access", "cohort", "gather", "ledger", "release", "release/export", "store", "calendar"} {
 		eachFile(t, folder, func(file *ast.File) {
 			for _, name := range exportedErrors(file) {
 				declared[filepath.Base(folder)+"."+name] = true

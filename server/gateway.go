@@ -25,7 +25,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	aankomstv1 "aankomst/proto/aankomst/v1"
-	"aankomst/server/release"
+	"aankomst/server/release/export"
 	"aankomst/server/store"
 )
 
@@ -216,11 +216,11 @@ func writeJSON(w http.ResponseWriter, code int, value any) {
 // exporters write a release as a file, by format.
 var exporters = map[string]struct {
 	contentType string
-	write       func(io.Writer, store.Release, release.Words) error
+	write       func(io.Writer, store.Release, export.Words) error
 }{
-	"csv":  {"text/csv; charset=utf-8", release.WriteCSV},
-	"xlsx": {"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", release.WriteXLSX},
-	"json": {"application/json", func(w io.Writer, r store.Release, _ release.Words) error {
+	"csv":  {"text/csv; charset=utf-8", export.WriteCSV},
+	"xlsx": {"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", export.WriteXLSX},
+	"json": {"application/json", func(w io.Writer, r store.Release, _ export.Words) error {
 		_, err := w.Write(r.Document)
 		return err
 	}},
@@ -253,7 +253,7 @@ func (g *gateway) export(mux *runtime.ServeMux) runtime.HandlerFunc {
 			fail(invalid("format", "choose format=csv, format=xlsx or format=json").status().Err())
 			return
 		}
-		words, err := release.WordsIn(cmp.Or(r.URL.Query().Get("language"), release.Languages[0]))
+		words, err := export.WordsIn(cmp.Or(r.URL.Query().Get("language"), export.Languages[0]))
 		if err != nil {
 			fail(invalid("language", "choose language=en, nl, fr or de").status().Err())
 			return

@@ -12,7 +12,7 @@ import (
 
 	client "aankomst/clients/go"
 	aankomstv1 "aankomst/proto/aankomst/v1"
-	"aankomst/server/release"
+	"aankomst/server/release/export"
 	"aankomst/server/store"
 )
 
@@ -26,7 +26,7 @@ type releaseExportCmd struct {
 
 // Run exports releases.
 func (c releaseExportCmd) Run(ctx context.Context, a *app) error {
-	words, err := release.WordsIn(c.Language)
+	words, err := export.WordsIn(c.Language)
 	if err != nil {
 		return err
 	}
@@ -64,13 +64,13 @@ func (c releaseExportCmd) Run(ctx context.Context, a *app) error {
 }
 
 // writeOne writes a release in the format that was asked for.
-func (c releaseExportCmd) writeOne(w io.Writer, document []byte, words release.Words) error {
+func (c releaseExportCmd) writeOne(w io.Writer, document []byte, words export.Words) error {
 	published := store.Release{Document: document, Digest: sha256.Sum256(document)}
 	switch c.Format {
 	case "csv":
-		return release.WriteCSV(w, published, words)
+		return export.WriteCSV(w, published, words)
 	case "xlsx":
-		return release.WriteXLSX(w, published, words)
+		return export.WriteXLSX(w, published, words)
 	default:
 		_, err := fmt.Fprintf(w, "%s\n", document)
 		return err

@@ -12,6 +12,7 @@ import (
 	client "aankomst/clients/go"
 	aankomstv1 "aankomst/proto/aankomst/v1"
 	"aankomst/server/release"
+	"aankomst/server/release/export"
 )
 
 type releaseCmd struct {
@@ -136,14 +137,15 @@ func (a *app) showRelease(r *aankomstv1.Release) error {
 	}
 	fmt.Fprintf(a.out, "Release %d: cohort %d, %s, up to %s, published %s\n", r.GetNumber(), r.GetCohort(),
 		strings.ToLower(r.GetStatus().String()), r.GetCutOff(), r.GetPublishedOn())
-	var words release.Words
+	var words export.Words
 	fmt.Fprintf(a.out, "Arrival rate: %s, of %s.\n", words.Definition(release.GroupTotal), words.Denominator(release.GroupTotal))
 	fmt.Fprintf(a.out, "Policy %s, SHA-256 %x\n\n", r.GetPolicy(), r.GetDigest())
 	var rates, shares []string
 	for _, figure := range r.GetFigures() {
 		group := strings.TrimSpace(figure.GetGroup() + " " + figure.GetDisplayName())
-		switch base, share := shareOf(figure.GetGroup()); {
-		case !share:
+		base, _ := release.BaseOf(figure.GetGroup())
+		switch {
+		case base == release.OfReferrals:
 			rates = append(rates, group+"\t"+figureCells(figure))
 		case figure.GetRate() == nil:
 			shares = append(shares, group+"\t"+figureCells(figure))
@@ -155,20 +157,7 @@ func (a *app) showRelease(r *aankomstv1.Release) error {
 		return err
 	}
 	fmt.Fprintln(a.out)
-	return a.table(nil, "GROUP\tSHARE\tOF\t", shares, "")
-}
-
-// shareOf says what a figure that is no arrival rate is a share of, and whether it is one.
-func shareOf(group string) (base string, share bool) {
-	switch {
-	case group == release.GroupElsewhere, strings.HasPrefix(group, "wait:"):
-		return "the arrivals", true
-	case group == release.GroupTotal, group == release.GroupWithArrivedWithoutCode,
-		strings.HasPrefix(group, "pool:"), strings.HasPrefix(group, "type:"):
-		return "", false
-	default:
-		return "the referrals, beside them", true
-	}
+	return a.table(nil, "GROUP\tSHARE\t\t", shares, "")
 }
 
 type releaseVerifyCmd struct {

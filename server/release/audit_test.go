@@ -63,6 +63,7 @@ func TestAuditRefusesWhatIsNotOfItsForm(t *testing.T) {
 		{"a pool without sides", final, func(d *Document) { d.Figures[1].NotArrived = nil }, "pool:1 is not shown"},
 		{"a pool with another rate", final, func(d *Document) { d.Figures[1].Rate = &Range{60, 90} }, "pool:1 is not what its policy shows"},
 		{"a share that is no step", final, func(d *Document) { d.Figures[5].Count = &Range{1, 8} }, "voided is not shown in steps of 8"},
+		{"a share that is half a step", final, func(d *Document) { d.Figures[5].Count = &Range{0, 3} }, "voided is not shown in steps of 8"},
 		{"a share below zero", final, func(d *Document) { d.Figures[5].Count = &Range{-8, -1} }, "voided is not shown in steps of 8"},
 		{"a share without count", final, func(d *Document) { d.Figures[5].Count = nil }, "voided is not shown in steps of 8"},
 		{"a type that is not there", final, func(d *Document) {

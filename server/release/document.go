@@ -111,10 +111,14 @@ type Range struct {
 
 // running returns the running total that a document shows, and whether it shows one.
 func (d Document) running() (Running, bool) {
-	if d.Status != Provisional || len(d.Figures) == 0 || d.Figures[0].Shown != Banded {
+	if d.Status != Provisional || len(d.Figures) == 0 {
 		return Running{}, false
 	}
-	return Running{CutOff: d.CutOff, Referrals: *d.Figures[0].Referrals, Rate: *d.Figures[0].Rate}, true
+	total := d.Figures[0]
+	if total.Shown != Banded || total.Referrals == nil || total.Rate == nil {
+		return Running{}, false
+	}
+	return Running{CutOff: d.CutOff, Referrals: *total.Referrals, Rate: *total.Rate}, true
 }
 
 // endsYear reports whether a cut-off is that of 31 December.

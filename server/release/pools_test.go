@@ -259,6 +259,8 @@ func TestPoolsOfInstructiveYears(t *testing.T) {
 		{"one below 25", []cell{{n: 24, arrived: 20}, {n: 100, arrived: 80}}, "protected; 100-111, 10-24 not"},
 		{"one far below 25 is shown alike", []cell{{n: 14, arrived: 10}, {n: 110, arrived: 90}}, "protected; 100-111, 10-24 not"},
 		{"all below 25", []cell{{n: 24, arrived: 18}, {n: 24, arrived: 18}, {n: 24, arrived: 18}}, "protected; protected; protected"},
+		{"25 to 28 would be four sizes", []cell{{n: 27, arrived: 20}, {n: 14, arrived: 12}}, "protected; protected"},
+		{"25 to 29 are five", []cell{{n: 27, arrived: 20}, {n: 15, arrived: 12}}, "25-29, 3-10 not; protected"},
 		{"an empty one", []cell{{n: 150, arrived: 110}, {}, {n: 150, arrived: 120}}, "150-159, 39-45 not; protected; 140-150, 15-31 not"},
 		{"all of one arrived", []cell{{n: 60, arrived: 60}, {n: 60, arrived: 55}}, "60-69, 0-5 not; 51-60, 0-5 not"},
 		{"none of one arrived", []cell{{n: 100}, {n: 100, arrived: 80}, {n: 40, arrived: 20}},

@@ -108,7 +108,10 @@ func insidersOf(t *testing.T, h history, enough *int) (fewer int) {
 			check(of, perPool, changes)
 		}
 		for to := range end + 1 {
-			for from := -1; from < to && !(exact && to == end && from < 0); from++ {
+			for from := -1; from < to; from++ {
+				if exact && to == end && from < 0 {
+					continue
+				}
 				_, arrived, missing := increments(from, to)
 				changes := grows(register, from)
 				if !exact || to < end {

@@ -63,7 +63,7 @@ func findLost(publish, totals publisher, h history, exact bool, each func(lost) 
 			if register {
 				need = min(4, h.last()[pool].n+1)
 			}
-			if more && register && all.keeps(of, need, changes) < need {
+			if more && register && exact && all.keeps(of, need, changes) < need {
 				need = newSearch(totals, h, true).keeps(of, need, changes)
 			}
 			check(of, need, changes)
@@ -88,7 +88,7 @@ func findLost(publish, totals publisher, h history, exact bool, each func(lost) 
 				check(arrived, need, changes)
 				check(missing, need, changes)
 				// Nobody is referred after 31 December.
-				if !register && from < end-1 && !(exact && from < 0 && to >= end-1) {
+				if !register && from < end-1 && (!exact || from >= 0 || to < end-1) {
 					check(gained, 4, changes)
 				}
 			}

@@ -2,6 +2,7 @@ package release
 
 import (
 	"fmt"
+	"strings"
 
 	"aankomst/server/store"
 )
@@ -126,6 +127,44 @@ func shareFigure(policy Policy, total closed, group string, from reader) (Figure
 		return Figure{}, err
 	}
 	return countFigure(group, total.referrals, step), nil
+}
+
+// Base says what a figure is a share of.
+type Base string
+
+// The bases.
+const (
+	// OfReferrals: an arrival rate, or a category of all referrals.
+	OfReferrals Base = "of referrals"
+	// OfArrivals: a category of all arrivals.
+	OfArrivals Base = "of arrivals"
+	// BesideReferrals: so many to a hundred referrals, of which they are no part.
+	BesideReferrals Base = "beside referrals"
+)
+
+// BaseOf returns what the figure of a group is a share of, and whether there are figures of it.
+func BaseOf(group string) (Base, bool) {
+	name, _, _ := strings.Cut(group, ":")
+	switch name {
+	case GroupTotal, GroupWithArrivedWithoutCode, "pool", "type":
+		return OfReferrals, true
+	case GroupElsewhere:
+		return OfArrivals, true
+	}
+	for _, share := range shares {
+		if share.group == group {
+			return BesideReferrals, true
+		}
+	}
+	for _, table := range tables {
+		if table.name == name && table.ofArrivals {
+			return OfArrivals, true
+		}
+		if table.name == name {
+			return OfReferrals, true
+		}
+	}
+	return "", false
 }
 
 // partWidth is how many counts look alike in a share of a base.

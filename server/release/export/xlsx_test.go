@@ -1,4 +1,4 @@
-package release
+package export
 
 import (
 	"archive/zip"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/xuri/excelize/v2"
 
+	"aankomst/server/release"
 	"aankomst/server/store"
 )
 
@@ -58,7 +59,7 @@ func cellAt(t *testing.T, book *excelize.File, sheet string, column, row int) (v
 // Cell by cell, a workbook holds what CSV holds: numbers as numbers, states in words.
 func TestXLSXHoldsWhatCSVHolds(t *testing.T) {
 	t.Parallel()
-	document := closedYear()
+	document := closedYear(t)
 	document.Figures[1].Name = `=HYPERLINK("http://example.org","x")`
 	document.Figures[2].Name = "+ 3 "
 	late := frozen(t, june, cell{n: 10, arrived: 3}, cell{n: 10, arrived: 3})
@@ -70,7 +71,7 @@ func TestXLSXHoldsWhatCSVHolds(t *testing.T) {
 	}
 	headings := map[string]string{"en": "Name", "nl": "Naam", "fr": "Nom", "de": "Name"}
 	for language, state := range states {
-		for _, document := range []Document{document, late} {
+		for _, document := range []release.Document{document, late} {
 			release := publishedAs(t, document)
 			_, rows := exportedCSV(t, release, language)
 			book := opened(t, exportedXLSX(t, release, language))
@@ -111,7 +112,7 @@ func TestXLSXHoldsWhatCSVHolds(t *testing.T) {
 
 func TestXLSXSaysWhatItsFiguresAre(t *testing.T) {
 	t.Parallel()
-	release := publishedAs(t, closedYear())
+	release := publishedAs(t, closedYear(t))
 	for language, want := range map[string][]string{
 		"en": {"Figures", "About", "final", "The server froze the figures after the period, so that later counts may be in them."},
 		"nl": {"Cijfers", "Toelichting", "definitief", "De server heeft de cijfers pas na de periode vastgelegd; er kunnen latere tellingen in zitten."},
@@ -135,7 +136,7 @@ func TestXLSXSaysWhatItsFiguresAre(t *testing.T) {
 				t.Errorf("%s: the sheet does not say %q:\n%s", language, part, text)
 			}
 		}
-		for _, figure := range closedYear().Figures {
+		for _, figure := range closedYear(t).Figures {
 			definition := "\t" + words.Definition(figure.Group) + "\t" + words.Denominator(figure.Group) + "\n"
 			if strings.Count(text, definition) != 1 {
 				t.Errorf("%s: %s is not defined once:\n%s", language, figure.Group, text)
@@ -147,7 +148,7 @@ func TestXLSXSaysWhatItsFiguresAre(t *testing.T) {
 // The same release gives the same bytes, and they name neither a person nor a program's clock.
 func TestXLSXIsTheSameEachTimeAndNamesNobody(t *testing.T) {
 	t.Parallel()
-	release := publishedAs(t, closedYear())
+	release := publishedAs(t, closedYear(t))
 	first := exportedXLSX(t, release, "nl")
 	for range 10 {
 		if !bytes.Equal(exportedXLSX(t, release, "nl"), first) {

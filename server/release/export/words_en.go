@@ -1,4 +1,4 @@
-package release
+package export
 
 var english = map[string]string{
 	"protected": "Protected: too few referrals to show safely",

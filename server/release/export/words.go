@@ -1,4 +1,4 @@
-package release
+package export
 
 import (
 	"errors"
@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"aankomst/server/release"
 )
 
 // Languages are the BCP 47 tags of the languages that figures have words in, the first by default.
@@ -43,28 +45,17 @@ type kind struct{ definition, denominator string }
 // kindOf returns the kind of a group's figure, and whether there is one.
 func kindOf(group string) (kind, bool) {
 	name, _, _ := strings.Cut(group, ":")
-	switch name {
-	case GroupTotal, "pool", "type":
+	base, known := release.BaseOf(group)
+	switch {
+	case !known:
+		return kind{}, false
+	case name == "pool" || name == "type":
 		return kind{name, name}, true
-	case GroupWithArrivedWithoutCode:
-		return kind{name, GroupTotal}, true
-	case GroupElsewhere:
-		return kind{name, "arrivals"}, true
+	default:
+		return kind{name, map[release.Base]string{
+			release.OfReferrals: release.GroupTotal, release.OfArrivals: "arrivals", release.BesideReferrals: "hundred",
+		}[base]}, true
 	}
-	for _, share := range shares {
-		if share.group == group {
-			return kind{name, "hundred"}, true
-		}
-	}
-	for _, table := range tables {
-		if table.name == name && table.ofArrivals {
-			return kind{name, "arrivals"}, true
-		}
-		if table.name == name {
-			return kind{name, GroupTotal}, true
-		}
-	}
-	return kind{}, false
 }
 
 // Definition says what is counted in the figure of a group; empty when there is no such group.
@@ -80,7 +71,7 @@ func (w Words) Denominator(group string) string {
 }
 
 // Name is what a figure is of, for people: a pool's own name, and words for all else.
-func (w Words) Name(figure Figure) string {
+func (w Words) Name(figure release.Figure) string {
 	if figure.Name != "" {
 		return figure.Name
 	}
@@ -101,31 +92,31 @@ func (w Words) Name(figure Figure) string {
 }
 
 // Status says whether a cohort's codes can still be confirmed.
-func (w Words) Status(status Status) string { return w.text("status:" + string(status)) }
+func (w Words) Status(status release.Status) string { return w.text("status:" + string(status)) }
 
 // Shown says how much of a figure is shown.
-func (w Words) Shown(shown Shown) string { return w.text("shown:" + string(shown)) }
+func (w Words) Shown(shown release.Shown) string { return w.text("shown:" + string(shown)) }
 
 // Note says what must be known beside a figure's numbers: why there are none, and then which figure of the
 // document holds the group and more, or to which side a band is open. Empty when there is nothing to say.
-func (w Words) Note(document Document, figure Figure) string {
+func (w Words) Note(document release.Document, figure release.Figure) string {
 	switch {
-	case figure.Shown == Protected && document.showsTotal():
+	case figure.Shown == release.Protected && showsTotal(document):
 		return w.text("protected") + ". " + w.text("see_total") + "."
-	case figure.Shown == Protected, figure.Shown == TooEarly:
+	case figure.Shown == release.Protected, figure.Shown == release.TooEarly:
 		return w.text(string(figure.Shown))
-	case figure.Shown == Banded && figure.Group == GroupTotal && figure.Arrived == nil:
+	case figure.Shown == release.Banded && figure.Group == release.GroupTotal && figure.Arrived == nil:
 		return w.text("half_open")
 	}
 	return ""
 }
 
 // showsTotal reports whether the total is among what is shown.
-func (d Document) showsTotal() bool {
-	return slices.ContainsFunc(d.Figures, func(f Figure) bool { return f.Group == GroupTotal && f.Rate != nil })
+func showsTotal(d release.Document) bool {
+	return slices.ContainsFunc(d.Figures, func(f release.Figure) bool { return f.Group == release.GroupTotal && f.Rate != nil })
 }
 
 // Change says how a rate compares with that of an earlier year, in lower case: "no demonstrable change since 2025".
-func (w Words) Change(change Change, since int) string {
+func (w Words) Change(change release.Change, since int) string {
 	return fmt.Sprintf(w.text("change:"+string(change)), since)
 }

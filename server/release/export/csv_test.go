@@ -1,4 +1,4 @@
-package release
+package export
 
 import (
 	"bytes"
@@ -16,6 +16,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"aankomst/server/release"
 	"aankomst/server/store"
 )
 
@@ -23,53 +24,55 @@ var update = flag.Bool("update", false, "write the exports in testdata anew; rea
 
 // closedYear is a published final release with every figure there is. The numbers are invented, and stand in a
 // document without having been frozen, so that an export does not change with the policy.
-func closedYear() Document {
-	rate := func(group string, shown Shown, rate, referrals, interval Range) Figure {
-		return Figure{Group: group, Shown: shown, Rate: &rate, Referrals: &referrals, Interval: &interval}
+func closedYear(tb rapid.TB) release.Document {
+	tb.Helper()
+	rate := func(group string, shown release.Shown, rate, referrals, interval release.Range) release.Figure {
+		return release.Figure{Group: group, Shown: shown, Rate: &rate, Referrals: &referrals, Interval: &interval}
 	}
-	total := rate(GroupTotal, Exact, Range{78, 78}, Range{145, 145}, Range{71, 84})
-	total.Arrived = &Range{113, 113}
-	first := rate("pool:1", Banded, Range{70, 85}, Range{60, 69}, Range{58, 93})
-	first.Name, first.NotArrived = `CAW <Noord> & "Zuid"`, &Range{10, 17}
-	second := rate("pool:2", Banded, Range{65, 85}, Range{40, 49}, Range{49, 94})
-	second.NotArrived = &Range{7, 13}
-	kind := rate("type:CAW", Banded, Range{70, 82}, Range{105, 115}, Range{61, 89})
-	kind.Pools, kind.Arrived = []int{1, 2}, &Range{81, 87}
-	figures := []Figure{
-		total, first, second, {Group: "pool:3", Name: "CGG Limbürg", Shown: Protected},
-		{Group: "pool:4", Name: "UFC + andere", Shown: Protected}, kind,
-		{Group: "type:OTHER", Pools: []int{3, 4}, Shown: Protected},
-		{Group: GroupWithArrivedWithoutCode, Shown: Banded, Rate: &Range{78, 84}},
+	total := rate(release.GroupTotal, release.Exact, release.Range{Low: 78, High: 78}, release.Range{Low: 145, High: 145}, release.Range{Low: 71, High: 84})
+	total.Arrived = &release.Range{Low: 113, High: 113}
+	first := rate("pool:1", release.Banded, release.Range{Low: 70, High: 85}, release.Range{Low: 60, High: 69}, release.Range{Low: 58, High: 93})
+	first.Name, first.NotArrived = `CAW <Noord> & "Zuid"`, &release.Range{Low: 10, High: 17}
+	second := rate("pool:2", release.Banded, release.Range{Low: 65, High: 85}, release.Range{Low: 40, High: 49}, release.Range{Low: 49, High: 94})
+	second.NotArrived = &release.Range{Low: 7, High: 13}
+	kind := rate("type:CAW", release.Banded, release.Range{Low: 70, High: 82}, release.Range{Low: 105, High: 115}, release.Range{Low: 61, High: 89})
+	kind.Pools, kind.Arrived = []int{1, 2}, &release.Range{Low: 81, High: 87}
+	figures := []release.Figure{
+		total, first, second, {Group: "pool:3", Name: "CGG Limbürg", Shown: release.Protected},
+		{Group: "pool:4", Name: "UFC + andere", Shown: release.Protected}, kind,
+		{Group: "type:OTHER", Pools: []int{3, 4}, Shown: release.Protected},
+		{Group: release.GroupWithArrivedWithoutCode, Shown: release.Banded, Rate: &release.Range{Low: 78, High: 84}},
 	}
-	for i, figure := range others()[1:] {
+	for i, group := range others(tb)[1:] {
 		base := 145
-		if strings.HasPrefix(figure.Group, "wait:") {
+		if strings.HasPrefix(group, "wait:") {
 			base = 113
 		}
-		if figure.Group == GroupElsewhere {
-			figure.Shown = Protected
-		} else {
-			figure = countFigure(figure.Group, base, Range{2 * i, 2*i + 7})
+		figure := release.Figure{Group: group, Shown: release.Protected}
+		if group != release.GroupElsewhere {
+			count := release.Range{Low: 2 * i, High: 2*i + 7}
+			figure.Shown, figure.Count = release.Banded, &count
+			figure.Rate = &release.Range{Low: 100 * count.Low / base, High: (100*count.High + base - 1) / base}
 		}
 		figures = append(figures, figure)
 	}
-	return Document{
-		Schema: Schema, Policy: "2026-2", Cohort: 2026, Status: Final, CutOff: "2027-06-30", FrozenLate: true, Figures: figures,
+	return release.Document{
+		Schema: release.Schema, Policy: "2026-2", Cohort: 2026, Status: release.Final, CutOff: "2027-06-30", FrozenLate: true, Figures: figures,
 	}
 }
 
 // publishedAs is a release of a document that no other was published before.
-func publishedAs(tb rapid.TB, document Document) store.Release {
+func publishedAs(tb rapid.TB, document release.Document) store.Release {
 	tb.Helper()
 	draft := store.Draft{Year: document.Cohort, CutOff: document.CutOff, Body: []byte(encoded(tb, document))}
-	if document.Status == Final {
+	if document.Status == release.Final {
 		draft.CutOff = store.CutOffFinal
 	}
-	release, err := Publish(draft, nil, "2027-07-15")
+	published, err := release.Publish(draft, nil, "2027-07-15")
 	if err != nil {
 		tb.Fatalf("publishing: %v", err)
 	}
-	return release
+	return published
 }
 
 func wordsIn(tb rapid.TB, language string) Words {
@@ -104,7 +107,7 @@ func exportedCSV(tb rapid.TB, release store.Release, language string) (text stri
 
 func TestCSVOfAClosedYearInEveryLanguage(t *testing.T) {
 	t.Parallel()
-	release := publishedAs(t, closedYear())
+	release := publishedAs(t, closedYear(t))
 	for _, language := range Languages {
 		text, _ := exportedCSV(t, release, language)
 		path := filepath.Join("testdata", "closed-"+language+".csv")
@@ -124,7 +127,7 @@ func TestCSVOfAClosedYearInEveryLanguage(t *testing.T) {
 				break
 			}
 		}
-		if strings.Count(text, "\r\n") != 1+len(closedYear().Figures) || strings.Count(text, "\n") != strings.Count(text, "\r\n") {
+		if strings.Count(text, "\r\n") != 1+len(closedYear(t).Figures) || strings.Count(text, "\n") != strings.Count(text, "\r\n") {
 			t.Errorf("%s: lines do not all end in CR LF, one for each figure", language)
 		}
 	}
@@ -140,17 +143,17 @@ func TestCSVRowsOfAnythingThatIsFrozen(t *testing.T) {
 		"de": {"Geschützt: zu wenige Weitervermittlungen für eine sichere Veröffentlichung", "Zu früh für eine sichere Veröffentlichung"},
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		document := frozen(t, rapid.SampledFrom(cutOffs).Draw(t, "cut-off"), anyCells.Draw(t, "cells")...)
-		release := publishedAs(t, document)
+		document := frozen(t, rapid.SampledFrom([]release.CutOff{june, closing}).Draw(t, "cut-off"), anyCells.Draw(t, "cells")...)
+		published := publishedAs(t, document)
 		language := rapid.SampledFrom(Languages).Draw(t, "language")
-		_, rows := exportedCSV(t, release, language)
+		_, rows := exportedCSV(t, published, language)
 		for i, row := range rows {
 			for _, name := range []string{"release", "cohort", "period_from", "period_to", "name", "definition", "denominator", "policy"} {
 				if row[name] == "" {
 					t.Fatalf("%s of %s is empty: %v", name, row["group"], row)
 				}
 			}
-			if row["digest_sha256"] != hex.EncodeToString(release.Digest[:]) {
+			if row["digest_sha256"] != hex.EncodeToString(published.Digest[:]) {
 				t.Fatalf("%s carries the digest %s", row["group"], row["digest_sha256"])
 			}
 			numbers := ""
@@ -161,8 +164,8 @@ func TestCSVRowsOfAnythingThatIsFrozen(t *testing.T) {
 				numbers += row[column.name]
 			}
 			switch shown := document.Figures[i].Shown; shown {
-			case Protected, TooEarly:
-				why := hidden[language][map[Shown]int{Protected: 0, TooEarly: 1}[shown]]
+			case release.Protected, release.TooEarly:
+				why := hidden[language][map[release.Shown]int{release.Protected: 0, release.TooEarly: 1}[shown]]
 				if numbers != "" || !strings.HasPrefix(row["note"], why) || row["shown"] != string(shown) {
 					t.Fatalf("a figure that is %s: %v", shown, row)
 				}
@@ -180,7 +183,7 @@ func TestCSVNamesAreNoFormulas(t *testing.T) {
 	t.Parallel()
 	export := func(tb rapid.TB, name string) string {
 		tb.Helper()
-		document := closedYear()
+		document := closedYear(t)
 		document.Figures[1].Name = name
 		text, rows := exportedCSV(tb, publishedAs(tb, document), "nl")
 		if len(rows) != len(document.Figures) || rows[3]["name"] != "CGG Limbürg" {
@@ -227,20 +230,20 @@ func TestCSVNamesAreNoFormulas(t *testing.T) {
 
 func TestExportsRefuseWhatTheyCannotDefine(t *testing.T) {
 	t.Parallel()
-	foreign := closedYear()
+	foreign := closedYear(t)
 	foreign.Figures[4].Group = "region:north"
 	full := errors.New("disk full")
 	reader, nowhere := io.Pipe()
 	reader.CloseWithError(full)
 	for name, write := range map[string]func(io.Writer, store.Release, Words) error{"CSV": WriteCSV, "XLSX": WriteXLSX} {
-		if err := write(io.Discard, store.Release{Document: []byte(`{}`)}, Words{}); !errors.Is(err, ErrDocument) {
+		if err := write(io.Discard, store.Release{Document: []byte(`{}`)}, Words{}); !errors.Is(err, release.ErrDocument) {
 			t.Errorf("%s of no document: %v", name, err)
 		}
 		var out bytes.Buffer
-		if err := write(&out, publishedAs(t, foreign), Words{}); !errors.Is(err, ErrDocument) || out.Len() > 0 {
+		if err := write(&out, publishedAs(t, foreign), Words{}); !errors.Is(err, release.ErrDocument) || out.Len() > 0 {
 			t.Errorf("%s of an unknown group: %v, after %d bytes", name, err, out.Len())
 		}
-		if err := write(nowhere, publishedAs(t, closedYear()), Words{}); !errors.Is(err, full) {
+		if err := write(nowhere, publishedAs(t, closedYear(t)), Words{}); !errors.Is(err, full) {
 			t.Errorf("%s to nowhere: %v", name, err)
 		}
 	}
@@ -249,11 +252,11 @@ func TestExportsRefuseWhatTheyCannotDefine(t *testing.T) {
 // Documents of the form before have a total, and pools that are protected.
 func TestExportsOfTheFormBefore(t *testing.T) {
 	t.Parallel()
-	document := Document{
-		Schema: schemaBefore, Policy: "2026-1", Cohort: 2024, Status: Final, CutOff: "2025-07-01",
-		Figures: []Figure{
-			{Group: GroupTotal, Shown: Banded, Rate: &Range{60, 70}, Referrals: &Range{50, 59}, Interval: &Range{46, 81}},
-			{Group: "pool:1", Name: "CGG", Shown: Protected},
+	document := release.Document{
+		Schema: "aankomst/release/v1", Policy: "2026-1", Cohort: 2024, Status: release.Final, CutOff: "2025-07-01",
+		Figures: []release.Figure{
+			{Group: release.GroupTotal, Shown: release.Banded, Rate: &release.Range{Low: 60, High: 70}, Referrals: &release.Range{Low: 50, High: 59}, Interval: &release.Range{Low: 46, High: 81}},
+			{Group: "pool:1", Name: "CGG", Shown: release.Protected},
 		},
 	}
 	_, rows := exportedCSV(t, publishedAs(t, document), "en")

@@ -1,4 +1,4 @@
-package release
+package export
 
 import (
 	"encoding/hex"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/xuri/excelize/v2"
 
+	"aankomst/server/release"
 	"aankomst/server/store"
 )
 
@@ -15,22 +16,22 @@ import (
 // one that says what they are. Everything in it is a number, a truth value or a text, never a formula. The same
 // release gives the same bytes: the workbook names no author and no time but the day of publication. Errors wrap
 // ErrDocument or are those of w.
-func WriteXLSX(w io.Writer, release store.Release, words Words) (err error) {
-	document, rows, err := rowsOf(release, words)
+func WriteXLSX(w io.Writer, published store.Release, words Words) (err error) {
+	document, rows, err := rowsOf(published, words)
 	if err != nil {
 		return err
 	}
 	book := excelize.NewFile()
 	defer func() { err = errors.Join(err, book.Close()) }()
-	published := document.PublishedOn + "T00:00:00Z"
+	day := document.PublishedOn + "T00:00:00Z"
 	figures, about := words.text("sheet:figures"), words.text("sheet:about")
 	_, added := book.NewSheet(about)
 	if err := errors.Join(
-		book.SetDocProps(&excelize.DocProperties{Created: published, Modified: published}),
+		book.SetDocProps(&excelize.DocProperties{Created: day, Modified: day}),
 		book.SetAppProps(&excelize.AppProperties{Application: "aankomst"}),
 		book.SetSheetName("Sheet1", figures), added,
 		writeFigures(book, figures, rows, words),
-		writeAbout(book, about, document, hex.EncodeToString(release.Digest[:]), words),
+		writeAbout(book, about, document, hex.EncodeToString(published.Digest[:]), words),
 	); err != nil {
 		return fmt.Errorf("making a workbook: %w", err)
 	}
@@ -55,9 +56,9 @@ func writeFigures(book *excelize.File, sheet string, rows []row, words Words) er
 		line := make([]any, len(columns))
 		for i, column := range columns {
 			switch value := column.cell(row).(type) {
-			case Status:
+			case release.Status:
 				line[i] = words.Status(value)
-			case Shown:
+			case release.Shown:
 				line[i] = words.Shown(value)
 			default:
 				line[i] = value
@@ -73,13 +74,13 @@ func writeFigures(book *excelize.File, sheet string, rows []row, words Words) er
 }
 
 // writeAbout writes what holds for all figures, how to read them, and each definition once.
-func writeAbout(book *excelize.File, sheet string, document Document, digest string, words Words) error {
+func writeAbout(book *excelize.File, sheet string, document release.Document, digest string, words Words) error {
 	column := func(name string) string { return words.text("column:" + name) }
 	lines := [][]any{
 		{column("release"), document.Number},
 		{column("cohort"), document.Cohort},
 		{column("status"), words.Status(document.Status)},
-		{column("period_from"), document.begins()},
+		{column("period_from"), begins(document)},
 		{column("period_to"), document.CutOff},
 		{words.text("about:published_on"), document.PublishedOn},
 		{column("policy"), document.Policy},

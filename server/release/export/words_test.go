@@ -1,4 +1,4 @@
-package release
+package export
 
 import (
 	"errors"
@@ -7,31 +7,35 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
+
+	"aankomst/server/release"
 )
 
 // keysOf are all words that a program can ask for.
-func keysOf() []string {
+func keysOf(tb rapid.TB) []string {
 	keys := []string{
 		"protected", "too_early", "see_total", "half_open", "type", "type:OTHER", "sheet:figures", "sheet:about",
 		"about:published_on", "about:late", "about:ranges", "about:interval", "about:protected",
 	}
-	for _, change := range []Change{NoDemonstrableChange, Higher, Lower} {
+	for _, change := range []release.Change{release.NoDemonstrableChange, release.Higher, release.Lower} {
 		keys = append(keys, "change:"+string(change))
 	}
-	for _, status := range []Status{Provisional, Final} {
+	for _, status := range []release.Status{release.Provisional, release.Final} {
 		keys = append(keys, "status:"+string(status))
 	}
-	for _, shown := range []Shown{Exact, Banded, TooEarly, Protected} {
+	for _, shown := range []release.Shown{release.Exact, release.Banded, release.TooEarly, release.Protected} {
 		keys = append(keys, "shown:"+string(shown))
 	}
 	for _, column := range columns {
 		keys = append(keys, "column:"+column.name)
 	}
-	for _, figure := range append(others(), Figure{Group: GroupTotal}, Figure{Group: "pool:1"}, Figure{Group: "type:CGG"}) {
-		of, _ := kindOf(figure.Group)
+	for _, group := range append(others(tb), release.GroupTotal, "pool:1", "type:CGG") {
+		of, _ := kindOf(group)
 		keys = append(keys, "name:"+of.definition, "definition:"+of.definition, "denominator:"+of.denominator)
-		if !strings.HasPrefix(figure.Group, "pool:") && !strings.HasPrefix(figure.Group, "type:") {
-			keys = append(keys, "name:"+figure.Group)
+		if !strings.HasPrefix(group, "pool:") && !strings.HasPrefix(group, "type:") {
+			keys = append(keys, "name:"+group)
 		}
 	}
 	slices.Sort(keys)
@@ -44,7 +48,7 @@ func TestEveryWordIsInEveryLanguage(t *testing.T) {
 		t.Fatalf("there are words in %q, and the languages are %q", got, Languages)
 	}
 	for _, language := range Languages {
-		if got, want := slices.Sorted(maps.Keys(texts[language])), keysOf(); !slices.Equal(got, want) {
+		if got, want := slices.Sorted(maps.Keys(texts[language])), keysOf(t); !slices.Equal(got, want) {
 			t.Errorf("%s has the words %q,\nwant %q", language, got, want)
 		}
 	}
@@ -83,18 +87,18 @@ func TestWordsOfFigures(t *testing.T) {
 		words[language] = wordsIn(t, language)
 	}
 	for _, c := range []struct{ language, got, want string }{
-		{"", words[""].Change(NoDemonstrableChange, 2025), "no demonstrable change since 2025"},
-		{"en", words["en"].Change(Higher, 2025), "demonstrably higher than in 2025"},
-		{"nl", words["nl"].Change(NoDemonstrableChange, 2025), "geen aantoonbare verandering sinds 2025"},
-		{"nl", words["nl"].Change(Lower, 2024), "aantoonbaar lager dan in 2024"},
-		{"fr", words["fr"].Change(Higher, 2025), "plus élevé qu'en 2025, de façon démontrable"},
-		{"de", words["de"].Change(NoDemonstrableChange, 2025), "keine nachweisbare Veränderung seit 2025"},
-		{"en", words["en"].Name(Figure{Group: GroupTotal}), "Total"},
-		{"nl", words["nl"].Name(Figure{Group: "pool:2", Name: "Oost"}), "Oost"},
-		{"de", words["de"].Name(Figure{Group: "pool:12"}), "Zählgruppe 12"},
-		{"fr", words["fr"].Name(Figure{Group: "type:UFC", Pools: []int{2, 5}}), "Centres du type UFC (groupes de comptage 2, 5)"},
-		{"nl", words["nl"].Name(Figure{Group: "type:OTHER", Pools: []int{1, 3}}), "Andere centra (telgroepen 1, 3)"},
-		{"nl", words["nl"].Name(Figure{Group: "wait:6_weeks_to_3_months"}), "Wachttijd 6 weken tot 3 maanden"},
+		{"", words[""].Change(release.NoDemonstrableChange, 2025), "no demonstrable change since 2025"},
+		{"en", words["en"].Change(release.Higher, 2025), "demonstrably higher than in 2025"},
+		{"nl", words["nl"].Change(release.NoDemonstrableChange, 2025), "geen aantoonbare verandering sinds 2025"},
+		{"nl", words["nl"].Change(release.Lower, 2024), "aantoonbaar lager dan in 2024"},
+		{"fr", words["fr"].Change(release.Higher, 2025), "plus élevé qu'en 2025, de façon démontrable"},
+		{"de", words["de"].Change(release.NoDemonstrableChange, 2025), "keine nachweisbare Veränderung seit 2025"},
+		{"en", words["en"].Name(release.Figure{Group: release.GroupTotal}), "Total"},
+		{"nl", words["nl"].Name(release.Figure{Group: "pool:2", Name: "Oost"}), "Oost"},
+		{"de", words["de"].Name(release.Figure{Group: "pool:12"}), "Zählgruppe 12"},
+		{"fr", words["fr"].Name(release.Figure{Group: "type:UFC", Pools: []int{2, 5}}), "Centres du type UFC (groupes de comptage 2, 5)"},
+		{"nl", words["nl"].Name(release.Figure{Group: "type:OTHER", Pools: []int{1, 3}}), "Andere centra (telgroepen 1, 3)"},
+		{"nl", words["nl"].Name(release.Figure{Group: "wait:6_weeks_to_3_months"}), "Wachttijd 6 weken tot 3 maanden"},
 		{"en", words["en"].Definition("region:north") + words["en"].Denominator("region:north"), ""},
 	} {
 		if c.got != c.want {
@@ -108,7 +112,7 @@ func TestAProtectedFigureOffersWhatHoldsIt(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name   string
-		cutOff CutOff
+		cutOff release.CutOff
 		cells  []cell
 		want   []string
 	}{

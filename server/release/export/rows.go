@@ -1,4 +1,6 @@
-package release
+// Package export writes releases as files for people and their spreadsheets, with the words of figures in four
+// languages.
+package export
 
 import (
 	"encoding/csv"
@@ -8,13 +10,14 @@ import (
 	"strconv"
 	"strings"
 
+	"aankomst/server/release"
 	"aankomst/server/store"
 )
 
 // row is a figure with what it needs to be quoted alone.
 type row struct {
-	Figure
-	document Document
+	release.Figure
+	document release.Document
 	digest   string
 	words    Words
 }
@@ -35,24 +38,24 @@ var columns = []column{
 	{"release", 17, func(r row) any { return r.document.Number }},
 	{"cohort", 10, func(r row) any { return r.document.Cohort }},
 	{"status", 12, func(r row) any { return r.document.Status }},
-	{"period_from", 11, func(r row) any { return r.document.begins() }},
+	{"period_from", 11, func(r row) any { return begins(r.document) }},
 	{"period_to", 11, func(r row) any { return r.document.CutOff }},
 	{"frozen_late", 14, func(r row) any { return r.document.FrozenLate }},
 	{"group", 20, func(r row) any { return r.Group }},
 	{"name", 40, func(r row) any { return r.words.Name(r.Figure) }},
 	{"shown", 12, func(r row) any { return r.Shown }},
-	{"rate_low_percent", 12, low(func(f Figure) *Range { return f.Rate })},
-	{"rate_high_percent", 12, high(func(f Figure) *Range { return f.Rate })},
-	{"referrals_low", 21, low(func(f Figure) *Range { return f.Referrals })},
-	{"referrals_high", 21, high(func(f Figure) *Range { return f.Referrals })},
-	{"arrived_low", 15, low(func(f Figure) *Range { return f.Arrived })},
-	{"arrived_high", 15, high(func(f Figure) *Range { return f.Arrived })},
-	{"not_arrived_low", 15, low(func(f Figure) *Range { return f.NotArrived })},
-	{"not_arrived_high", 15, high(func(f Figure) *Range { return f.NotArrived })},
-	{"count_low", 10, low(func(f Figure) *Range { return f.Count })},
-	{"count_high", 10, high(func(f Figure) *Range { return f.Count })},
-	{"interval_low_percent", 12, low(func(f Figure) *Range { return f.Interval })},
-	{"interval_high_percent", 12, high(func(f Figure) *Range { return f.Interval })},
+	{"rate_low_percent", 12, low(func(f release.Figure) *release.Range { return f.Rate })},
+	{"rate_high_percent", 12, high(func(f release.Figure) *release.Range { return f.Rate })},
+	{"referrals_low", 21, low(func(f release.Figure) *release.Range { return f.Referrals })},
+	{"referrals_high", 21, high(func(f release.Figure) *release.Range { return f.Referrals })},
+	{"arrived_low", 15, low(func(f release.Figure) *release.Range { return f.Arrived })},
+	{"arrived_high", 15, high(func(f release.Figure) *release.Range { return f.Arrived })},
+	{"not_arrived_low", 15, low(func(f release.Figure) *release.Range { return f.NotArrived })},
+	{"not_arrived_high", 15, high(func(f release.Figure) *release.Range { return f.NotArrived })},
+	{"count_low", 10, low(func(f release.Figure) *release.Range { return f.Count })},
+	{"count_high", 10, high(func(f release.Figure) *release.Range { return f.Count })},
+	{"interval_low_percent", 12, low(func(f release.Figure) *release.Range { return f.Interval })},
+	{"interval_high_percent", 12, high(func(f release.Figure) *release.Range { return f.Interval })},
 	{"note", 60, func(r row) any {
 		if note := r.words.Note(r.document, r.Figure); note != "" {
 			return note
@@ -65,7 +68,7 @@ var columns = []column{
 	{"digest_sha256", 66, func(r row) any { return r.digest }},
 }
 
-func low(of func(Figure) *Range) func(row) any {
+func low(of func(release.Figure) *release.Range) func(row) any {
 	return func(r row) any {
 		if found := of(r.Figure); found != nil {
 			return found.Low
@@ -74,7 +77,7 @@ func low(of func(Figure) *Range) func(row) any {
 	}
 }
 
-func high(of func(Figure) *Range) func(row) any {
+func high(of func(release.Figure) *release.Range) func(row) any {
 	return func(r row) any {
 		if found := of(r.Figure); found != nil {
 			return found.High
@@ -84,21 +87,21 @@ func high(of func(Figure) *Range) func(row) any {
 }
 
 // begins is the first day that a document counts, YYYY-MM-DD.
-func (d Document) begins() string { return fmt.Sprintf("%04d-01-01", d.Cohort) }
+func begins(d release.Document) string { return fmt.Sprintf("%04d-01-01", d.Cohort) }
 
 // rowsOf reads the rows of a release. A figure of a kind that is not known here has no definition, and so is not
 // exported. Errors wrap ErrDocument.
-func rowsOf(release store.Release, words Words) (Document, []row, error) {
-	document, err := Decode(release.Document)
+func rowsOf(published store.Release, words Words) (release.Document, []row, error) {
+	document, err := release.Decode(published.Document)
 	if err != nil {
-		return Document{}, nil, err
+		return release.Document{}, nil, err
 	}
 	var rows []row
 	for _, figure := range document.Figures {
 		if _, known := kindOf(figure.Group); !known {
-			return Document{}, nil, fmt.Errorf("%w: figures of the group %q are not known", ErrDocument, figure.Group)
+			return release.Document{}, nil, fmt.Errorf("%w: figures of the group %q are not known", release.ErrDocument, figure.Group)
 		}
-		rows = append(rows, row{figure, document, hex.EncodeToString(release.Digest[:]), words})
+		rows = append(rows, row{figure, document, hex.EncodeToString(published.Digest[:]), words})
 	}
 	return document, rows, nil
 }
@@ -106,8 +109,8 @@ func rowsOf(release store.Release, words Words) (Document, []row, error) {
 // WriteCSV writes a release as CSV (RFC 4180), one row a figure. The names of columns, groups and states are for
 // programs and the same in every language. A cell that a spreadsheet would take for a formula begins with an
 // apostrophe. Errors wrap ErrDocument or are those of w.
-func WriteCSV(w io.Writer, release store.Release, words Words) error {
-	_, rows, err := rowsOf(release, words)
+func WriteCSV(w io.Writer, published store.Release, words Words) error {
+	_, rows, err := rowsOf(published, words)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package release
+package export
 
 var german = map[string]string{
 	"protected": "Geschützt: zu wenige Weitervermittlungen für eine sichere Veröffentlichung",

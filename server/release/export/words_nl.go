@@ -1,4 +1,4 @@
-package release
+package export
 
 var dutch = map[string]string{
 	"protected": "Beschermd: te weinig doorverwijzingen om veilig te tonen",

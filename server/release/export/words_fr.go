@@ -1,4 +1,4 @@
-package release
+package export
 
 // In French, a space that does not break stands before a colon and a semicolon.
 var french = map[string]string{
