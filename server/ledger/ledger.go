@@ -22,8 +22,12 @@ const RetryWindow = time.Minute
 const (
 	// maxBatch bounds a transaction.
 	maxBatch = 256
-	// maxRepeats bounds how often a batch is recorded again after a commit that nobody knows of.
+	// maxRepeats bounds how often a batch is recorded again after a commit that nobody knows of, and
+	// repeatTime for how long since it was first tried. A commit that is cut off is known to be soon, and
+	// there is time to repeat it. One that waits for a standby that is gone would only wait again, and
+	// the callers with it, who can repeat the call themselves.
 	maxRepeats = 3
+	repeatTime = 4 * time.Second
 	// maxIssues bounds the memory of recent issues; past it a retry counts again.
 	maxIssues = 1 << 16
 )
@@ -181,7 +185,9 @@ func (l *Ledger) flush(batch []store.Entry) ([]reply, error) {
 	for i, from := range order {
 		mixed[i] = batch[from]
 	}
-	recorded := l.record(mixed, maxRepeats)
+	repeating, cancel := context.WithTimeout(context.Background(), repeatTime)
+	defer cancel()
+	recorded := l.record(context.Background(), repeating, mixed, maxRepeats)
 	replies := make([]reply, len(batch))
 	for i, from := range order {
 		replies[from] = recorded[i]
@@ -190,10 +196,11 @@ func (l *Ledger) flush(batch []store.Entry) ([]reply, error) {
 }
 
 // record records entries. After a commit that may or may not have happened, those that may be recorded
-// twice are, at most so many times; who waits for the others is told that it is uncertain.
-func (l *Ledger) record(entries []store.Entry, repeats int) []reply {
+// twice are, at most so many times and until repeating ends; who waits for the others, or for longer, is
+// told that it is uncertain.
+func (l *Ledger) record(ctx, repeating context.Context, entries []store.Entry, repeats int) []reply {
 	replies := make([]reply, len(entries))
-	outcomes, err := l.tally.Record(context.Background(), entries)
+	outcomes, err := l.tally.Record(ctx, entries)
 	if err == nil && len(outcomes) != len(entries) {
 		err = errors.New("the store returned the wrong number of outcomes")
 	}
@@ -210,8 +217,11 @@ func (l *Ledger) record(entries []store.Entry, repeats int) []reply {
 		}
 	}
 	if errors.Is(err, store.ErrUncertain) && repeats > 0 && len(again) > 0 {
-		for i, r := range l.record(again, repeats-1) {
-			replies[places[i]] = r
+		for i, r := range l.record(repeating, repeating, again, repeats-1) {
+			// That there was no time for it is no answer: what it was to make certain is still uncertain.
+			if !errors.Is(r.err, context.DeadlineExceeded) {
+				replies[places[i]] = r
+			}
 		}
 	}
 	return replies

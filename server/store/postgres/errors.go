@@ -33,16 +33,20 @@ func unavailable(words string) error { return fmt.Errorf("%w: %s", store.ErrUnav
 // uncertain is an error that wraps store.ErrUncertain.
 func uncertain(words string) error { return fmt.Errorf("%w: %s", store.ErrUncertain, words) }
 
-// uncommitted says what the failure of a commit means. What the server refused was not committed,
-// unless it was on its way down: a commit that waits for its standby is in the log already. Silence may
-// be either.
+// uncommitted says what the failure of a commit means. What the server refused with an ERROR was not
+// committed. When it ends the connection instead, whatever the SQLSTATE, the commit may be in the log
+// already: it may have waited for its standby, or the disk have become full under it. Silence may be
+// either.
 func uncommitted(err error) error {
 	var refused *pgconn.PgError
-	if errors.Is(err, pgx.ErrTxCommitRollback) || errors.As(err, &refused) && !lost(refused) {
+	if errors.Is(err, pgx.ErrTxCommitRollback) || errors.As(err, &refused) && refused.SeverityUnlocalized == "ERROR" && !lost(refused) {
 		return err
 	}
 	return uncertain("the connection was lost during the commit")
 }
+
+// demoted is the SQLSTATE of a server that can only be read, as a primary that was made a standby.
+const demoted = "25006"
 
 // lost reports whether an error is the server's word for a connection that is over.
 func lost(err *pgconn.PgError) bool { return err.Code[:2] == "57" || err.Code[:2] == "08" }
@@ -59,7 +63,7 @@ func passes(err error) bool {
 	case errors.As(err, &refused):
 		switch refused.Code {
 		case "40001", "40P01", // serialization failure, deadlock
-			"25006", // read-only: the server was demoted
+			demoted,
 			"53300": // too many connections
 			return true
 		}

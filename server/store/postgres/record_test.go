@@ -4,7 +4,6 @@ package postgres
 
 import (
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -14,7 +13,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"aankomst/server/store"
-	"aankomst/server/store/postgres/pgtest"
 )
 
 // replicas opens one database as several processes would, with a cohort of 2026 in it.
@@ -157,76 +155,6 @@ func TestReplicasCountInShardsOfTheirOwn(t *testing.T) {
 	}
 	if len(taken) < 4 {
 		t.Errorf("only %v were tried", taken)
-	}
-}
-
-// A connection that is cut before the commit reaches the database is no error: nothing was changed, so it
-// is repeated. One that is cut while the answer is on its way leaves the batch uncertain, and is said to.
-func TestCommitsThatAreCut(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		name string
-		cut  func(*pgtest.Proxy) <-chan struct{}
-	}{
-		{"before it is carried out", func(p *pgtest.Proxy) <-chan struct{} { return p.CutBeforeCommit(1) }},
-		{"after it was carried out", func(p *pgtest.Proxy) <-chan struct{} { return p.CutAfterCommit(1) }},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			dsn := migrated.Database(t)
-			direct := openAt(t, dsn)
-			createCohort2026(t, direct)
-			proxy := pgtest.NewProxy(t, dsn)
-			s := openAt(t, proxy.DSN())
-			n := nullifier()
-			cut := c.cut(proxy)
-			_, err := s.Record(t.Context(), []store.Entry{entryOf(store.Issue, store.Nullifier{}), entryOf(store.Arrive, n)})
-			<-cut
-			if !errors.Is(err, store.ErrUncertain) || !errors.Is(err, store.ErrUnavailable) {
-				t.Fatalf("error %v, want uncertain", err)
-			}
-			counts := pool(t, direct)
-			if counts.Issued != counts.Arrived || counts.Issued > 1 {
-				t.Errorf("half a batch: %+v", counts)
-			}
-			outcomes, err := s.Record(t.Context(), []store.Entry{entryOf(store.Arrive, n)})
-			ok(t, err)
-			if want := []store.Outcome{store.Done, store.DoneBefore}[counts.Arrived]; outcomes[0] != want {
-				t.Errorf("again: outcome %d, want %d", outcomes[0], want)
-			}
-			if after := pool(t, direct); after.Arrived != 1 {
-				t.Errorf("%d arrived", after.Arrived)
-			}
-		})
-	}
-}
-
-// What is lost before its commit is repeated until it goes through, and the caller does not notice.
-func TestLostConnectionsAreRepeated(t *testing.T) {
-	t.Parallel()
-	dsn := migrated.Database(t)
-	proxy := pgtest.NewProxy(t, dsn)
-	s := openAt(t, proxy.DSN())
-	createCohort2026(t, s)
-	for i := range 20 {
-		proxy.Cut() // all that wait in the pool
-		if _, err := s.Record(t.Context(), []store.Entry{entryOf(store.Issue, store.Nullifier{})}); err != nil {
-			t.Fatalf("%d: %v", i, err)
-		}
-	}
-	if counts := pool(t, s); counts.Issued != 20 {
-		t.Errorf("%d issued", counts.Issued)
-	}
-
-	proxy.Refuse()
-	proxy.Cut()
-	_, err := s.Record(t.Context(), []store.Entry{entryOf(store.Issue, store.Nullifier{})})
-	if !errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrUncertain) {
-		t.Errorf("while it is away: %v", err)
-	}
-	proxy.Accept()
-	if counts := pool(t, s); counts.Issued != 20 {
-		t.Errorf("%d issued", counts.Issued)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -51,7 +52,8 @@ type Options struct {
 
 // Store is a store.Store in a PostgreSQL database.
 type Store struct {
-	pool *pgxpool.Pool
+	pool    *pgxpool.Pool
+	renewed atomic.Int64 // how often the pool's connections were given up
 
 	mu     sync.Mutex // guards closed, and calls against being added to once it is waited for
 	closed bool

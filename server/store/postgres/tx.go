@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"aankomst/server/store"
@@ -68,10 +69,12 @@ func (s *Store) write(ctx context.Context, do func(tx) error) error {
 	return s.attempts(ctx, func(conn *pgxpool.Conn) error { return transact(ctx, conn, attemptTime, pgx.TxOptions{}, do) })
 }
 
-// repeat is write for a transaction that may be carried out twice.
+// repeat is write for a transaction that may be carried out twice: it is, unless so much time went by
+// that a commit waits for a standby that is gone, and would only wait again.
 func (s *Store) repeat(ctx context.Context, do func(tx) error) error {
+	last := time.Now().Add(retryTime)
 	err := s.write(ctx, do)
-	for again := 0; errors.Is(err, store.ErrUncertain) && again < 3; again++ {
+	for again := 0; errors.Is(err, store.ErrUncertain) && again < 3 && time.Now().Before(last); again++ {
 		err = s.write(ctx, do)
 	}
 	return err
@@ -147,18 +150,34 @@ func (s *Store) attempts(ctx context.Context, do func(*pgxpool.Conn) error) erro
 func (s *Store) attempt(ctx context.Context, do func(*pgxpool.Conn) error) error {
 	waiting, cancel := context.WithTimeout(ctx, attemptTime)
 	defer cancel()
+	renewed := s.renewed.Load()
 	conn, err := s.pool.Acquire(waiting)
 	if err != nil {
 		return err
 	}
-	err = do(conn)
-	if err != nil && passes(err) {
-		// The server behind it may have been demoted, or be about to end.
-		_ = conn.Hijack().Close(waiting) // it is given up either way
-		return err
+	defer conn.Release()
+	// A caller that goes away in the middle of a read closes its connection, which says nothing of others.
+	if err = do(conn); err != nil && ctx.Err() == nil && broken(conn, err) {
+		s.renew(renewed)
 	}
-	conn.Release()
 	return err
+}
+
+// renew gives all connections up, because one of them is broken: the others mostly are too, and to try
+// each would take longer than to make a new one. Those in use are closed when they are given back, so
+// that no transaction is disturbed. It does nothing when that was done since renewed was read: the pool
+// holds new connections then.
+func (s *Store) renew(renewed int64) {
+	if s.renewed.CompareAndSwap(renewed, renewed+1) {
+		s.pool.Reset()
+	}
+}
+
+// broken reports whether an attempt failed because its connection is over, or leads to a server that
+// was demoted.
+func broken(conn *pgxpool.Conn, err error) bool {
+	var refused *pgconn.PgError
+	return conn.Conn().IsClosed() || errors.As(err, &refused) && (refused.Code == demoted || lost(refused))
 }
 
 // enter keeps Close from going on until calls.Done.
