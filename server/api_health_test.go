@@ -19,6 +19,7 @@ import (
 
 	aankomstv1 "aankomst/proto/aankomst/v1"
 	"aankomst/server/calendar"
+	"aankomst/server/cohort"
 	"aankomst/server/servertest"
 	"aankomst/server/store"
 )
@@ -66,7 +67,9 @@ func TestAPIHealthy(t *testing.T) {
 func TestAPIWarnings(t *testing.T) {
 	t.Parallel()
 	december := time.Date(servertest.Year, time.December, 1, 0, 0, 0, 0, calendar.Brussels)
+	july := calendar.ClosesFrom(servertest.Year)
 	const escrow, noNext, none = "escrow copy", "cohort of 2027 is not open", "no cohort for 2026"
+	const due = "the cohort of 2026 can be closed since 2027-07-01: aankomst cohort close 2026 --yes"
 	for name, test := range map[string]struct {
 		now time.Time
 		// moved says that the escrow copies were moved, next that the next cohort was opened.
@@ -83,6 +86,8 @@ func TestAPIWarnings(t *testing.T) {
 		"December, with its escrow":     {december, false, false, true, []string{escrow, escrow}},
 		"the new year without":          {december.AddDate(0, 1, 0), false, true, false, []string{"no cohort for 2027"}},
 		"the new year, with the cohort": {december.AddDate(0, 1, 0), false, true, true, nil},
+		"the last moment of June":       {july.Add(-time.Nanosecond), false, true, true, nil},
+		"July, before the closing":      {july, false, true, true, []string{due}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -110,6 +115,33 @@ func TestAPIWarnings(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A server goes on with the key that it has in memory when the file is gone, and could not start again: whoever
+// looks after it has to hear of that while it still runs.
+func TestAPIWarnsOfALostKeyFile(t *testing.T) {
+	t.Parallel()
+	a := startAPI(t, servertest.Options{})
+	file := filepath.Join(a.Folder, "keys", cohort.KeyFile(servertest.Year))
+	warns := func() bool {
+		state := a.ready(t)
+		if !state.Ready {
+			t.Fatalf("it is not ready: %+v", state)
+		}
+		return slices.ContainsFunc(state.Warnings, func(warning string) bool {
+			return strings.Contains(warning, "the key file of 2026 is missing") && strings.Contains(warning, "escrow copy")
+		})
+	}
+	if warns() {
+		t.Error("it warns of a file that is there")
+	}
+	must(t, os.Rename(file, file+".away"))
+	a.Clock.Advance(cohort.BeatEvery)
+	eventually(t, "it warns", warns)
+	a.issue(servertest.Year, 1)
+	must(t, os.Rename(file+".away", file))
+	a.Clock.Advance(cohort.BeatEvery)
+	eventually(t, "it warns no more", func() bool { return !warns() })
 }
 
 // strangeStore fails in the ways of a store, or in none.

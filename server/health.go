@@ -62,6 +62,9 @@ func (s *Server) readiness(ctx context.Context) readiness {
 		if err == nil {
 			state.Warnings = append(state.Warnings, cohort.ThinPools(c, centres)...)
 		}
+		if warning := cohort.CloseWarning(c, s.deps.Clock()); warning != "" {
+			state.Warnings = append(state.Warnings, warning)
+		}
 		if s.deps.Keeper.Folder.HasEscrow(c.Year) {
 			state.Warnings = append(state.Warnings, "an escrow copy still lies in the key folder: move it to where only its recipients have it")
 		}
@@ -69,6 +72,7 @@ func (s *Server) readiness(ctx context.Context) readiness {
 	if warning := cohort.OpenWarning(cohorts, s.deps.Clock()); warning != "" && err == nil {
 		state.Warnings = append(state.Warnings, warning)
 	}
+	state.Warnings = append(state.Warnings, s.deps.Keeper.KeyWarnings()...)
 	// From now on, and not from when it was asked: a look at a locked store takes as long as its answer
 	// holds, and the next in line would look again.
 	state.at = time.Now()

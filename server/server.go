@@ -50,7 +50,7 @@ const (
 // headers, so it goes nowhere. This must come before anything of grpc is used.
 func init() { grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard)) }
 
-// Deps is what a server needs. All fields must be set.
+// Deps is what a server needs. All fields must be set but Ready.
 type Deps struct {
 	Store  store.Store
 	Keeper *cohort.Keeper
@@ -58,6 +58,9 @@ type Deps struct {
 	Limits access.Limits
 	Clock  func() time.Time
 	Log    *slog.Logger
+	// Ready is called once, when the keys are in use and calls are about to be answered. An error ends the
+	// server.
+	Ready func() error
 }
 
 // Server answers calls. Make one with New and run it once.
@@ -148,6 +151,11 @@ func (s *Server) Run(ctx context.Context, listeners Listeners) error {
 	}
 	monitoring := httpServer(promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))
 
+	if s.deps.Ready != nil {
+		if err := s.deps.Ready(); err != nil {
+			return err
+		}
+	}
 	failed := make(chan error, 4)
 	go func() { failed <- rpc.Serve(listeners.GRPC) }()
 	go func() { failed <- rpc.Serve(gateway.inProcess) }()

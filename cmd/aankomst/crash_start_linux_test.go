@@ -190,8 +190,12 @@ func TestCrashStartFaults(t *testing.T) {
 			if fault.makes != nil {
 				repair = fault.makes(&o)
 			}
-			exit, said := o.serve(fault.environment...).exit()
+			c := o.serve(fault.environment...)
+			exit, said := c.exit()
 			repair()
+			if c.grpc != "" {
+				t.Error("it said that it serves")
+			}
 			if exit != fault.code {
 				t.Errorf("the exit code is %d, want %d", exit, fault.code)
 			}

@@ -52,11 +52,9 @@ func (c serveCmd) Run(ctx context.Context, a *app) error {
 		s, err := server.New(server.Deps{
 			Store: e.Store, Keeper: keeper, Policy: release.Current, Clock: e.clock, Log: a.logger(),
 			Limits: access.Limits{PerMinute: c.WrongPerMinute, PerDay: c.WrongPerDay},
+			Ready:  func() error { return a.greet(ctx, e, listeners) },
 		})
 		if err != nil {
-			return err
-		}
-		if err := a.greet(ctx, e, listeners); err != nil {
 			return err
 		}
 		return s.Run(ctx, listeners)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -84,7 +85,11 @@ which is how to move from one to the other: stop the servers, backup there, rest
 
 // Run copies the store.
 func (c backupCmd) Run(ctx context.Context, a *app) error {
-	if info, err := os.Stat(filepath.Dir(c.File)); err != nil || !info.IsDir() {
+	info, err := os.Stat(filepath.Dir(c.File))
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%w: the folder %s cannot be entered: check owner and mode of it and of those above it", errUsage, filepath.Dir(c.File))
+	}
+	if err != nil || !info.IsDir() {
 		return fmt.Errorf("%w: there is no folder %s to write the backup to", errUsage, filepath.Dir(c.File))
 	}
 	return a.withStore(ctx, func(e *opened) error {

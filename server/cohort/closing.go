@@ -2,6 +2,7 @@ package cohort
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -37,12 +38,25 @@ func Destroys(cohort store.Cohort) []string {
 	}
 }
 
+// CloseWarning says in words that a cohort which is still open is due to be closed; it is empty when it
+// is not.
+func CloseWarning(cohort store.Cohort, now time.Time) string {
+	from := calendar.ClosesFrom(cohort.Year)
+	if cohort.Stage != store.StageOpen || now.Before(from) {
+		return ""
+	}
+	return fmt.Sprintf("the cohort of %d can be closed since %s: aankomst cohort close %d --yes", cohort.Year, calendar.Day(from), cohort.Year)
+}
+
 // Close takes a cohort as far towards closed as it can be taken now, and returns the cohort and what
 // it waits for: plain lines, none when the cohort is closed. It goes on where an earlier call stopped,
-// whatever stopped it. Errors wrap ErrTooSoon, ErrKeyFolder or are the store's.
+// whatever stopped it, and where another process that closes it at the same time is. Errors wrap
+// ErrTooSoon, ErrKeyFolder or are the store's.
 func (k *Keeper) Close(ctx context.Context, year int, options CloseOptions) (store.Cohort, []string, error) {
 	k.turn.Lock()
 	defer k.turn.Unlock()
+	var outrun store.Stage // which another process was faster to leave
+	alone := false
 	for {
 		cohort, err := k.Store.GetCohort(ctx, year)
 		if err != nil {
@@ -51,11 +65,27 @@ func (k *Keeper) Close(ctx context.Context, year int, options CloseOptions) (sto
 		if cohort.Stage == store.StageClosed {
 			return cohort, nil, nil
 		}
+		if !alone && !before(cohort.Stage, store.StageAcknowledged) {
+			// From here on files change. Another process may have changed them before it was our turn.
+			endTurn, err := k.Folder.takeTurn(ctx)
+			if err != nil {
+				return cohort, nil, err
+			}
+			defer endTurn()
+			alone = true
+			continue
+		}
 		waitsFor, err := k.closeStep(ctx, cohort, options)
 		if err != nil || waitsFor != "" {
 			return cohort, nonEmpty(waitsFor), err
 		}
-		if err := k.Store.AdvanceCohort(ctx, year, cohort.Stage, cohort.Stage.Next()); err != nil {
+		err = k.Store.AdvanceCohort(ctx, year, cohort.Stage, cohort.Stage.Next())
+		switch {
+		case errors.Is(err, store.ErrConflict) && cohort.Stage != outrun:
+			outrun = cohort.Stage
+		case errors.Is(err, store.ErrConflict):
+			return cohort, nil, fmt.Errorf("the cohort of %d: %w; look at it again and repeat the closing, which goes on where it stopped", year, err)
+		case err != nil:
 			return cohort, nil, err
 		}
 	}
@@ -150,7 +180,13 @@ func (k *Keeper) reclose(ctx context.Context, cohort store.Cohort) error {
 	// A key that was put back goes again, and one that a crash left between the two.
 	unfinished := before(cohort.Stage, until)
 	if unfinished || k.Folder.hasKey(cohort.Year) || k.Folder.HasEscrow(cohort.Year) {
-		if err := k.Folder.Destroy(cohort.Year); err != nil {
+		endTurn, err := k.Folder.takeTurn(ctx)
+		if err != nil {
+			return err
+		}
+		err = k.Folder.Destroy(cohort.Year)
+		endTurn()
+		if err != nil {
 			return err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"aankomst/server/store"
@@ -32,6 +33,8 @@ type Keeper struct {
 
 	// Methods take turns: a Sync that began before a cohort was closed must not load its key again after.
 	turn sync.Mutex
+	// warnings are what the latest Sync with a beat said of key files.
+	warnings atomic.Pointer[[]string]
 }
 
 // NewHolder returns a random name for a process.
@@ -44,9 +47,10 @@ func NewHolder() (string, error) {
 }
 
 // Sync brings the keys held in line with the store: it loads those of open cohorts and drops all
-// others. It says so in the store when beat is set, or when what is held changed. An error is one of
-// the store's, or wraps ErrNoKey, ErrKeyMismatch or ErrKeyFolder; keys that can be loaded are loaded
-// all the same.
+// others. It says so in the store when beat is set, or when what is held changed. When beat is set it also
+// sees whether the files of the keys held are still there, for KeyWarnings. An error is one of the
+// store's, or wraps ErrNoKey, ErrKeyMismatch or ErrKeyFolder; keys that can be loaded are loaded all the
+// same.
 func (k *Keeper) Sync(ctx context.Context, beat bool) error {
 	k.turn.Lock()
 	defer k.turn.Unlock()
@@ -94,10 +98,46 @@ func (k *Keeper) sync(ctx context.Context, beat bool) error {
 			k.Ring.Drop(year)
 		}
 	}
-	if now := k.Ring.Years(); beat || !slices.Equal(said, now) {
+	now := k.Ring.Years()
+	if beat {
+		k.lookAtFiles(slices.DeleteFunc(cohorts, func(cohort store.Cohort) bool { return !slices.Contains(now, cohort.Year) }))
+	}
+	if beat || !slices.Equal(said, now) {
 		failed = append(failed, k.Store.Beat(ctx, k.Holder, now))
 	}
 	return errors.Join(failed...)
+}
+
+// lookAtFiles sees whether this process, which holds the keys of these cohorts, could start again. Nobody
+// destroys the file of one meanwhile: closing waits until it is not held any more.
+func (k *Keeper) lookAtFiles(cohorts []store.Cohort) {
+	var warnings []string
+	for _, cohort := range cohorts {
+		key, err := k.Folder.Load(cohort.Year)
+		if err == nil {
+			err = key.matches(cohort)
+			key.wipe()
+		}
+		if err == nil {
+			continue
+		}
+		wrong := "is not the right one, is damaged or can be read by others"
+		if errors.Is(err, ErrNoKey) {
+			wrong = "is missing"
+		}
+		warnings = append(warnings, fmt.Sprintf("the key file of %d %s: put it right, from its escrow copy if need be, while this server runs, which could not start again (docs/operations.md, Restoring a key)",
+			cohort.Year, wrong))
+	}
+	k.warnings.Store(&warnings)
+}
+
+// KeyWarnings says in words which key files the latest Sync with a beat found missing, or not to be those
+// of the keys held: the process goes on with what it has in memory, but could not start again.
+func (k *Keeper) KeyWarnings() []string {
+	if warnings := k.warnings.Load(); warnings != nil {
+		return *warnings
+	}
+	return nil
 }
 
 // openCohorts returns the cohorts whose keys this process should hold.

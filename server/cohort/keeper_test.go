@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"aankomst/server/calendar"
 	"aankomst/server/store"
 )
 
@@ -45,6 +46,28 @@ func TestStates(t *testing.T) {
 	} {
 		if got := state.String(); got != want {
 			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestAClosingThatIsDueIsWarnedOf(t *testing.T) {
+	t.Parallel()
+	due := calendar.ClosesFrom(2026)
+	const says = "the cohort of 2026 can be closed since 2027-07-01: aankomst cohort close 2026 --yes"
+	for _, c := range []struct {
+		stage store.Stage
+		now   time.Time
+		want  string
+	}{
+		{store.StageOpen, due.AddDate(-1, 0, 0), ""},
+		{store.StageOpen, due.Add(-time.Nanosecond), ""},
+		{store.StageOpen, due, says},
+		{store.StageOpen, due.AddDate(3, 0, 0), says},
+		{store.StageClosing, due, ""},
+		{store.StageClosed, due, ""},
+	} {
+		if got := CloseWarning(store.Cohort{Year: 2026, Stage: c.stage}, c.now); got != c.want {
+			t.Errorf("%s, %s: %q, want %q", c.stage, c.now, got, c.want)
 		}
 	}
 }
@@ -120,28 +143,29 @@ func TestAKeyThatCannotBeLoaded(t *testing.T) {
 		name  string
 		spoil func(t *testing.T, o *office)
 		want  error
+		warns string
 	}{
 		{"missing", func(t *testing.T, o *office) {
 			if err := os.Remove(o.folder.Path(KeyFile(2026))); err != nil {
 				t.Fatal(err)
 			}
-		}, ErrNoKey},
-		{"damaged", func(t *testing.T, o *office) { write(t, o.folder, KeyFile(2026), []byte("{"), 0o600) }, ErrKeyFolder},
+		}, ErrNoKey, "is missing:"},
+		{"damaged", func(t *testing.T, o *office) { write(t, o.folder, KeyFile(2026), []byte("{"), 0o600) }, ErrKeyFolder, "is not the right one"},
 		{"of another year", func(t *testing.T, o *office) {
 			write(t, o.folder, KeyFile(2026), read(t, o.folder, KeyFile(2027)), 0o600)
-		}, ErrKeyFolder},
+		}, ErrKeyFolder, "is not the right one"},
 		{"of another store", func(t *testing.T, o *office) {
 			document, err := keyNamed(t, "other", 2026).marshal()
 			if err != nil {
 				t.Fatal(err)
 			}
 			write(t, o.folder, KeyFile(2026), document, 0o600)
-		}, ErrKeyMismatch},
+		}, ErrKeyMismatch, "is not the right one"},
 		{"open to others", func(t *testing.T, o *office) {
 			if err := os.Chmod(o.folder.Path(KeyFile(2026)), 0o644); err != nil {
 				t.Fatal(err)
 			}
-		}, ErrKeyFolder},
+		}, ErrKeyFolder, "is not the right one"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -157,8 +181,8 @@ func TestAKeyThatCannotBeLoaded(t *testing.T) {
 			c.spoil(t, o)
 
 			restarted := o.start()
-			for range 2 {
-				err := restarted.Sync(t.Context(), false)
+			for _, beat := range []bool{false, true} {
+				err := restarted.Sync(t.Context(), beat)
 				if !errors.Is(err, c.want) || !strings.Contains(err.Error(), "cohort-2026.key") {
 					t.Errorf("got %v", err)
 				}
@@ -169,12 +193,25 @@ func TestAKeyThatCannotBeLoaded(t *testing.T) {
 				if slices.Contains(o.holds(2026), restarted.Holder) {
 					t.Error("it says that it holds a key that it does not")
 				}
+				if got := restarted.KeyWarnings(); len(got) != 0 {
+					t.Errorf("it warns that it could not start again, without that key: %q", got)
+				}
 			}
-			// Who holds it already goes on.
-			if err := k.Sync(t.Context(), true); err != nil {
-				t.Error(err)
+			// Who holds it already goes on, and warns that it could not start again.
+			warns := func(want ...string) {
+				t.Helper()
+				if err := k.Sync(t.Context(), true); err != nil {
+					t.Error(err)
+				}
+				got := strings.Join(k.KeyWarnings(), "\n")
+				tellsNothing(t, key, "the warning", got)
+				if (got == "") != (len(want) == 0) || slices.ContainsFunc(want, func(words string) bool { return !strings.Contains(got, words) }) {
+					t.Errorf("it warns %q, want %q", got, want)
+				}
 			}
+			warns("the key file of 2026 "+c.warns, "from its escrow copy", "while this server runs")
 			write(t, o.folder, KeyFile(2026), good, 0o600)
+			warns()
 			if err := restarted.Sync(t.Context(), false); err != nil {
 				t.Fatal(err)
 			}
@@ -216,5 +253,27 @@ func TestHoldersTellNothing(t *testing.T) {
 	}
 	if len(seen) != 50 {
 		t.Errorf("%d of 50 are different", len(seen))
+	}
+}
+
+// A key that this process does not hold any more is nobody's loss here.
+func TestNoWarningOfTheKeyOfACohortThatIsClosing(t *testing.T) {
+	t.Parallel()
+	c := newClosable(t)
+	if err := os.Remove(c.folder.Path(KeyFile(2026))); err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{1, 0} {
+		if err := c.keeper.Sync(t.Context(), true); err != nil {
+			t.Fatal(err)
+		}
+		if got := c.keeper.KeyWarnings(); len(got) != n {
+			t.Errorf("%s: it warns %q", c.stage(2026), got)
+		}
+		if n == 1 {
+			if err := c.store.AdvanceCohort(t.Context(), 2026, store.StageOpen, store.StageClosing); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }

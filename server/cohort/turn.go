@@ -14,9 +14,10 @@ const (
 	turnPause = 20 * time.Millisecond
 )
 
-// takeTurn waits until no other process opens a cohort in this folder, or until ctx ends. Where the file system
+// takeTurn waits until no other process opens a cohort in this folder or destroys the key of one, or until ctx
+// ends. Destroying removes what others are just writing, as if they had been interrupted. Where the file system
 // keeps no locks there is nothing to wait for: openings do no harm to each other, but an escrow copy may be left
-// over of one that is killed.
+// over of one that is killed; and of two closings one may fail, which can be repeated.
 func (f *Folder) takeTurn(ctx context.Context) (end func(), err error) {
 	for {
 		lock, err := filelock.Alone(f.Path(turnFile))

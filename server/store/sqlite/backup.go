@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"syscall"
 
 	"aankomst/migrations"
 	"aankomst/server/store"
@@ -173,7 +175,7 @@ func copyTo(ctx context.Context, db *sql.DB, path string, key [32]byte) error {
 	if err := create(path); errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("the file %s: %w", path, store.ErrExists)
 	} else if err != nil {
-		return failed("make the copy", err)
+		return uncopied(path, err)
 	}
 	err := vacuumInto(ctx, db, path, key)
 	if err == nil {
@@ -183,6 +185,26 @@ func copyTo(ctx context.Context, db *sql.DB, path string, key [32]byte) error {
 		return errors.Join(err, os.Remove(path))
 	}
 	return nil
+}
+
+// unwritable is a folder in which no copy can be made. It is a store.ErrUnavailable that does not say so: the
+// store itself is well.
+type unwritable string
+
+// Error says what to do.
+func (folder unwritable) Error() string {
+	return fmt.Sprintf("the copy cannot be written to the folder %s: check its owner, mode and mount", string(folder))
+}
+
+// Is reports whether it is a target.
+func (unwritable) Is(target error) bool { return target == store.ErrUnavailable }
+
+// uncopied is failed for a copy that could not be begun.
+func uncopied(path string, err error) error {
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
+		return unwritable(filepath.Dir(path))
+	}
+	return failed("make the copy", err)
 }
 
 // vacuumInto copies what one transaction sees. The copy's address holds its key, so it is bound to the

@@ -188,7 +188,7 @@ func Export(ctx context.Context, from store.Copies, path string, key [32]byte) (
 	}
 	folder, err := os.MkdirTemp(filepath.Dir(path), filepath.Base(path)+".partial-")
 	if err != nil {
-		return failed("make the copy", err)
+		return uncopied(path, err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 

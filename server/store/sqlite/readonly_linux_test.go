@@ -87,3 +87,24 @@ func TestVerifyReadOnly(t *testing.T) {
 		}
 	})
 }
+
+// Who has no right to write where the copy is to be is told of that folder, and of nothing wrong with the store.
+func TestACopyToAFolderThatCannotBeWritten(t *testing.T) {
+	_, s := openNew(t)
+	folder := t.TempDir()
+	ok(t, os.Chmod(filepath.Dir(folder), 0o755))
+	ok(t, os.Chmod(folder, 0o555))
+	t.Cleanup(func() { ok(t, os.Chmod(folder, 0o700)) })
+	target := filepath.Join(folder, "copy.db")
+	unprivileged(func() {
+		for name, err := range map[string]error{
+			"backup": s.Backup(t.Context(), target),
+			"export": Export(t.Context(), s, target, testKey),
+		} {
+			is(t, err, store.ErrUnavailable)
+			if !strings.Contains(err.Error(), "cannot be written to the folder "+folder+": check its owner") || strings.Contains(err.Error(), store.ErrUnavailable.Error()) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
+}
