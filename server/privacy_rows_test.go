@@ -104,6 +104,9 @@ func lines(values []value) (all []string) {
 		if v.table == "probe" && v.column == "flip" {
 			v.value = "either"
 		}
+		if v.table == "holders" && v.column == "seen_at" {
+			v.value = "by the clock"
+		}
 		if v.table != last.table || v.row != last.row {
 			all = append(all, v.table)
 		}

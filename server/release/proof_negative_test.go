@@ -53,7 +53,7 @@ func TestWaysThatGivePeopleAwayAreFoundOut(t *testing.T) {
 			found := 0
 			for seed := range uint64(years) {
 				h := generated(seed, 2)
-				for lost := range given(c.publish, unpublished, h, false) {
+				for lost := range given(c.publish, unpublished, h, Figure{}) {
 					if strings.HasPrefix(lost.target, c.of) && lost.found <= c.left {
 						found++
 						break

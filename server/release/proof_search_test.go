@@ -107,16 +107,17 @@ func (h history) settled(totals []cell) history {
 	none, end := func(int) int { return 0 }, len(h.cells)-1
 	for k := end; k >= 0; k-- {
 		row := h.cells[k]
+		least, sizes := none, func(int) int { return totals[k].n }
 		most := func(p int) int { return row[p].n }
 		if k < end {
 			next := h.cells[k+1]
-			least := none
+			sizes = func(p int) int { return next[p].n }
 			if k == len(cutOffs)-2 {
-				least = func(p int) int { return next[p].n }
+				least = sizes
 			}
-			fill(len(row), totals[k].n, func(p int) *int { return &row[p].n }, least, func(p int) int { return next[p].n })
 			most = func(p int) int { return min(row[p].n, next[p].arrived-h.knows(k, k+1, p)) }
 		}
+		fill(len(row), totals[k].n, func(p int) *int { return &row[p].n }, least, sizes)
 		fill(len(row), totals[k].arrived, func(p int) *int { return &row[p].arrived }, func(p int) int { return h.knows(-1, k, p) }, most)
 		fill(len(row), totals[k].elsewhere, func(p int) *int { return &row[p].elsewhere }, none, func(p int) int { return row[p].arrived })
 	}
@@ -148,27 +149,47 @@ func (h history) allTotals() (totals []cell) {
 // of people who did not, or of who of the two did.
 func moves(pool int, register bool) func(history, func(history)) {
 	return func(h history, do func(history)) {
-		totals := h.allTotals()
-		for _, by := range steps {
-			for other := range h.last() {
-				if other == pool {
-					continue
+		movesOf(h, pool, register, func(moved history, _ int) { do(moved) })
+		// As the pool that gains may have had all the arrivals elsewhere.
+		if h.totals(len(h.cells)-1).elsewhere > 0 {
+			movesOf(h, pool, register, func(moved history, gains int) {
+				row := moved.last()
+				all := moved.totals(len(h.cells) - 1).elsewhere
+				for p := range row {
+					row[p].elsewhere = 0
 				}
-				change := func(n, arrived int) {
-					moved := h.copied()
-					row := moved.last()
-					row[pool].n, row[pool].arrived = row[pool].n+n, row[pool].arrived+arrived
-					row[other].n, row[other].arrived = row[other].n-n, row[other].arrived-arrived
-					do(moved.settled(totals))
+				if row[gains].elsewhere = all; all <= row[gains].arrived {
+					do(moved)
 				}
-				if register {
-					change(0, by)
-					continue
-				}
-				change(by, 0)
-				change(by, by)
-				change(0, by)
+			})
+		}
+	}
+}
+
+func movesOf(h history, pool int, register bool, do func(moved history, gains int)) {
+	totals := h.allTotals()
+	for _, by := range steps {
+		for other := range h.last() {
+			if other == pool {
+				continue
 			}
+			change := func(n, arrived int) {
+				moved, gains := h.copied(), pool
+				if arrived < 0 {
+					gains = other
+				}
+				row := moved.last()
+				row[pool].n, row[pool].arrived = row[pool].n+n, row[pool].arrived+arrived
+				row[other].n, row[other].arrived = row[other].n-n, row[other].arrived-arrived
+				do(moved.settled(totals), gains)
+			}
+			if register {
+				change(0, by)
+				continue
+			}
+			change(by, 0)
+			change(by, by)
+			change(0, by)
 		}
 	}
 }
