@@ -98,9 +98,10 @@ func arrivedAt(rate Range, n int) Range {
 }
 
 // closedTotal shows the total of a closed cohort of several pools: to the person where that gives nobody
-// away; with the arrivals in a range where few arrived or nearly all; and otherwise not at all, for every
-// reason alike. spread says that the arrivals are spread over pools and centres as the policy asks: it is the
-// one thing that a reader cannot tell from the total, and it hides more than MinArrived arrivals only.
+// away; with the arrivals in a range where nearly all arrived; and otherwise not at all, for every reason alike.
+// spread says that the arrivals are spread over pools and centres as the policy asks. A reader cannot tell it from
+// the total, and it hides few totals for some sizes of pools: that few arrivals are hidden as well keeps it from
+// telling which.
 func closedTotal(policy Policy, known running, total closed, spread bool) Figure {
 	hidden := Figure{Group: GroupTotal, Shown: Protected}
 	n, arrived := total.referrals, total.arrived
@@ -108,35 +109,22 @@ func closedTotal(policy Policy, known running, total closed, spread bool) Figure
 		return hidden
 	}
 	nearlyAll := Range{Low: n - policy.MinNotArrived + 1, High: n}
-	few := Range{High: min(policy.MinArrived, nearlyAll.Low) - 1}
-	if known.arrived > 0 {
-		few.High = max(few.High, known.arrived+policy.MinValues-1)
-	} else if between := nearlyAll.Low - few.High - 1; between < policy.MinValues {
-		// Where the pools hide the total, it is between the two: that must not tell it.
-		nearlyAll.Low = few.High + 1
-	}
+	few := max(policy.MinArrived, known.arrived+policy.MinValues) - 1
 	switch {
-	case few.High >= nearlyAll.Low || few.values() < policy.MinValues:
+	case known.arrived > 0 && nearlyAll.Low < known.arrived+policy.MinValues, nearlyAll.Low < policy.MinValues:
 		return hidden
 	case arrived >= nearlyAll.Low:
 		return arrivedBetween(policy, n, nearlyAll)
-	case arrived <= few.High && known.arrived > 0:
-		return hidden
-	case arrived <= few.High:
-		for _, part := range tile(few, few.High, policy.MinValues+2, policy.MinValues) {
-			if part.holds(Range{Low: arrived, High: arrived}) {
-				return arrivedBetween(policy, n, part)
-			}
-		}
-	case spread && n >= 2*known.outside(policy, total)+policy.MinValues-1:
+	case arrived > few && spread && n >= 2*known.outside(policy, total)+policy.MinValues-1:
 		return Figure{
 			Group: GroupTotal, Shown: Exact,
 			Rate:      &Range{Low: percent(arrived, n), High: percent(arrived, n)},
 			Referrals: &Range{Low: n, High: n}, Arrived: &Range{Low: arrived, High: arrived},
 			Interval: envelope(Range{Low: n, High: n}, func(int) Range { return Range{Low: arrived, High: arrived} }),
 		}
+	default:
+		return hidden
 	}
-	return hidden
 }
 
 // percent is a share in whole per cent; half rounds up.
