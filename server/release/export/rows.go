@@ -41,7 +41,7 @@ var columns = []column{
 	{"period_from", 11, func(r row) any { return begins(r.document) }},
 	{"period_to", 11, func(r row) any { return r.document.CutOff }},
 	{"frozen_late", 14, func(r row) any { return r.document.FrozenLate }},
-	{"group", 20, func(r row) any { return r.Group }},
+	{"group", 34, func(r row) any { return r.Group }},
 	{"name", 40, func(r row) any { return r.words.Name(r.Figure) }},
 	{"shown", 12, func(r row) any { return r.Shown }},
 	{"rate_low_percent", 12, low(func(f release.Figure) *release.Range { return f.Rate })},

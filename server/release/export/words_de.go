@@ -53,6 +53,9 @@ var german = map[string]string{
 	"denominator:hundred":  "auf je hundert Weitervermittlungen (in der Kohorte ausgegebene Codes, abzüglich der annullierten); was hier gezählt wird, ist kein Teil davon",
 	"denominator:arrivals": "alle Ankünfte mit einem Code der Kohorte, gleich in welchem Zentrum",
 
+	"yes": "ja",
+	"no":  "nein",
+
 	"sheet:figures": "Zahlen",
 	"sheet:about":   "Erläuterung",
 

@@ -53,6 +53,9 @@ var english = map[string]string{
 	"denominator:hundred":  "per hundred referrals (codes issued in the cohort, less those voided); what is counted here is no part of them",
 	"denominator:arrivals": "all arrivals with a code of the cohort, at whichever centre",
 
+	"yes": "yes",
+	"no":  "no",
+
 	"sheet:figures": "Figures",
 	"sheet:about":   "About",
 

@@ -54,6 +54,9 @@ var french = map[string]string{
 	"denominator:hundred":  "pour cent orientations (codes délivrés dans la cohorte, moins ceux qui ont été annulés)\u00a0; ce qui est compté ici n'en fait pas partie",
 	"denominator:arrivals": "toutes les arrivées avec un code de la cohorte, quel que soit le centre",
 
+	"yes": "oui",
+	"no":  "non",
+
 	"sheet:figures": "Chiffres",
 	"sheet:about":   "À propos",
 

@@ -53,6 +53,9 @@ var dutch = map[string]string{
 	"denominator:hundred":  "per honderd doorverwijzingen (codes die in de cohorte zijn uitgegeven, min de geannuleerde); wat hier geteld wordt, maakt er geen deel van uit",
 	"denominator:arrivals": "alle aankomsten met een code van de cohorte, in om het even welk centrum",
 
+	"yes": "ja",
+	"no":  "nee",
+
 	"sheet:figures": "Cijfers",
 	"sheet:about":   "Toelichting",
 

@@ -16,7 +16,7 @@ import (
 // keysOf are all words that a program can ask for.
 func keysOf(tb rapid.TB) []string {
 	keys := []string{
-		"protected", "too_early", "see_total", "half_open", "type", "type:OTHER", "sheet:figures", "sheet:about",
+		"protected", "too_early", "see_total", "half_open", "type", "type:OTHER", "sheet:figures", "sheet:about", "yes", "no",
 		"about:published_on", "about:late", "about:ranges", "about:interval", "about:protected",
 	}
 	for _, change := range []release.Change{release.NoDemonstrableChange, release.Higher, release.Lower} {

@@ -13,7 +13,7 @@ import (
 )
 
 // WriteXLSX writes a release as a workbook for spreadsheets: a sheet of figures with the columns of WriteCSV, and
-// one that says what they are. Everything in it is a number, a truth value or a text, never a formula. The same
+// one that says what they are. Everything in it is a number or a text, never a formula. The same
 // release gives the same bytes: the workbook names no author and no time but the day of publication. Errors wrap
 // ErrDocument or are those of w.
 func WriteXLSX(w io.Writer, published store.Release, words Words) (err error) {
@@ -41,6 +41,9 @@ func WriteXLSX(w io.Writer, published store.Release, words Words) (err error) {
 	return nil
 }
 
+// headingHeight is in points: headings take up to three lines.
+const headingHeight = 45
+
 // writeFigures writes a row for each figure, below headings that stay in sight.
 func writeFigures(book *excelize.File, sheet string, rows []row, words Words) error {
 	headings := make([]any, len(columns))
@@ -60,6 +63,9 @@ func writeFigures(book *excelize.File, sheet string, rows []row, words Words) er
 				line[i] = words.Status(value)
 			case release.Shown:
 				line[i] = words.Shown(value)
+			case bool:
+				// Some spreadsheets show a truth value as a number.
+				line[i] = words.text(map[bool]string{true: "yes", false: "no"}[value])
 			default:
 				line[i] = value
 			}
@@ -69,7 +75,7 @@ func writeFigures(book *excelize.File, sheet string, rows []row, words Words) er
 	heading, err := book.NewStyle(&excelize.Style{
 		Font: &excelize.Font{Bold: true}, Alignment: &excelize.Alignment{WrapText: true, Vertical: "top"},
 	})
-	return errors.Join(err, writeLines(book, sheet, lines), book.SetRowStyle(sheet, 1, 1, heading),
+	return errors.Join(err, writeLines(book, sheet, lines), book.SetRowStyle(sheet, 1, 1, heading), book.SetRowHeight(sheet, 1, headingHeight),
 		book.SetPanes(sheet, &excelize.Panes{Freeze: true, YSplit: 1, TopLeftCell: "A2", ActivePane: "bottomLeft"}))
 }
 
