@@ -103,15 +103,17 @@ func TestAPIBadBodies(t *testing.T) {
 func TestAPIUnknownPathsAndMethods(t *testing.T) {
 	t.Parallel()
 	a := startAPI(t, servertest.Options{})
-	verbs := map[string][]string{"/healthz": {"GET"}, "/readyz": {"GET"}, "/v1/releases/1:export": {"GET"}}
+	verbs := map[string][]string{"/healthz": {"GET"}, "/readyz": {"GET"}, "/v1/releases/1:export": {"GET"}, "/v1/acts:export": {"GET"}}
 	for _, rule := range restRules(t) {
 		path := pathField.ReplaceAllString(rule.path, "1")
 		verbs[path] = append(verbs[path], rule.verb)
 	}
 	for path, known := range verbs {
 		for _, verb := range []string{"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {
-			// "1:archive" may be the id of a centre to get or to change, and "1:close" a year to get.
-			mayBeName := strings.Contains(path, "1:") && (verb == "GET" || verb == "PATCH" && strings.HasPrefix(path, "/v1/centres"))
+			// "1:archive" may be the id of a centre to get or to change, "1:close" a year to get, and "1:remove" a
+			// member's id.
+			mayChange := verb == "PATCH" && (strings.HasPrefix(path, "/v1/centres") || strings.HasPrefix(path, "/v1/members"))
+			mayBeName := strings.Contains(path, "1:") && (verb == "GET" || mayChange)
 			if slices.Contains(known, verb) || mayBeName {
 				continue
 			}
@@ -122,7 +124,7 @@ func TestAPIUnknownPathsAndMethods(t *testing.T) {
 		}
 	}
 	for _, path := range []string{
-		"/", "/v1", "/v1/", "/v2/centres", "/v1/centre", "/v1/centres/1/2", "/v1/arrivals", "/v1/arrivals:steal",
+		"/account/", "/enrol/x", "/assets", "/assets/", "/assets/../sign-in.html", "/assets/%2e%2e/sign-in.html", "/sign-in.html", "/v1", "/v1/", "/v2/centres", "/v1/centre", "/v1/centres/1/2", "/v1/arrivals", "/v1/arrivals:steal",
 		"/v1/arrivals:", "/v1/arrivals:confirm/x", "/V1/centres", "/metrics", "/debug/pprof/", "/swagger.json", "/.well-known/x",
 		"/v1/centres/%2e%2e/cohorts/1", "/aankomst.v1.DirectoryService/ListCentres",
 	} {

@@ -110,6 +110,6 @@ func TestAPIExportRefusals(t *testing.T) {
 	}
 	for _, format := range []string{"csv", "xlsx", "json"} {
 		a.raw(a.counsellor(), "GET", "/v1/releases/1:export?format="+format, "").refused(t, codes.PermissionDenied, "ROLE_NOT_ALLOWED")
-		a.raw("", "GET", "/v1/releases/1:export?format="+format, "").refused(t, codes.Unauthenticated, "TOKEN_MISSING")
+		a.raw("", "GET", "/v1/releases/1:export?format="+format, "").refused(t, codes.Unauthenticated, "NOT_SIGNED_IN")
 	}
 }

@@ -54,7 +54,7 @@ func TestAPIPoolsArePlanned(t *testing.T) {
 		for _, token := range []string{a.counsellor(), a.intake()} {
 			call(a, token, new(aankomstv1.PlanPoolsRequest)).refused(t, codes.PermissionDenied, "ROLE_NOT_ALLOWED")
 		}
-		call(a, "", new(aankomstv1.PlanPoolsRequest)).refused(t, codes.Unauthenticated, "TOKEN_MISSING")
+		call(a, "", new(aankomstv1.PlanPoolsRequest)).refused(t, codes.Unauthenticated, "NOT_SIGNED_IN")
 	})
 	// A centre that was archived is in no pool that is planned.
 	a.ok(a.administrator(), &aankomstv1.ArchiveCentreRequest{Id: "ufc-a"})

@@ -99,7 +99,7 @@ func TestAPITheNextCallSeesWhatAnotherProcessDid(t *testing.T) {
 	inAndOut, archived := a.issue(servertest.Year, 1), servertest.PoolOne[1]
 	a.intake(archived) // its token is made while it can be
 	bothWays(t, func(t *testing.T, call func(*api, string, proto.Message) answer) {
-		secret, token, err := access.Create(t.Context(), a.Store, access.Request{Label: "desk", Role: store.RoleCounsellor, Validity: 1}, a.Clock.Now())
+		secret, token, err := access.CreateToken(t.Context(), a.Store, access.Request{Label: "desk", Role: store.RoleCounsellor, Validity: 1}, a.Clock.Now())
 		must(t, err)
 		call(a, secret, voiding(a.issue(servertest.Year, 0))).worked(t)
 		must(t, a.Store.RevokeToken(t.Context(), token.ID))

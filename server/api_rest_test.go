@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"aankomst/server/servertest"
+
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -132,9 +134,7 @@ func (a *api) request(token, verb, path string, body io.Reader) *http.Request {
 	a.t.Helper()
 	request, err := http.NewRequest(verb, a.HTTP+path, body)
 	must(a.t, err)
-	if token != "" {
-		request.Header.Set("Authorization", "Bearer "+token)
-	}
+	servertest.Sign(request, token)
 	return request
 }
 

@@ -2,7 +2,9 @@ package server_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"maps"
+	"net/http"
 	"slices"
 	"testing"
 	"time"
@@ -47,75 +49,148 @@ func TestAPIEveryMethodDeclaresWhoMayCallIt(t *testing.T) {
 	}
 }
 
-// caller is someone with a header, and what the server must say of it; empty when it depends on the
-// method and role.
+// caller is someone who calls, and what the server must say of it; empty when it depends on the method.
 type caller struct {
-	name, header, reason string
-	role                 store.Role
+	name, reason string
+	// secret is sent as its kind is, and header as it stands.
+	secret, header string
+	role           store.Role
+	seat, device   bool
+	fresh          bool
 }
 
-// callers are one for each role and one for everything that is no valid token.
+// callers are everybody who can come: each role by token and signed in, with a fresh proof and without; a
+// device; and everything that lets nobody in. They are good for some minutes.
 func (a *api) callers() []caller {
 	a.t.Helper()
+	ctx, now := context.Background(), a.Clock.Now()
 	var all []caller
 	for _, role := range slices.Sorted(maps.Keys(roles)) {
-		all = append(all, caller{name: string(role), header: "Bearer " + a.token(role, roles[role]), role: role})
+		stale := a.Session(role, roles[role])
+		a.changeSession(stale, func(s *store.Session) { s.ProvedAt = s.ProvedAt.Add(-30 * time.Minute) })
+		all = append(all,
+			caller{name: string(role) + " by token", secret: a.Token(role, roles[role]), role: role},
+			caller{name: string(role) + " signed in", secret: a.Session(role, roles[role]), role: role, seat: true, fresh: true},
+			caller{name: string(role) + " signed in long ago", secret: stale, role: role, seat: true},
+		)
 	}
-	secretOf := func(label string, made time.Time) string {
-		secret, token, err := access.Create(context.Background(), a.Store, access.Request{
-			Label: label, Role: store.RoleAdministrator, Validity: time.Hour,
-		}, made)
+	all = append(all, caller{name: "a device", secret: a.Device(servertest.PoolOne[0]), role: store.RoleIntake, device: true})
+
+	tokenOf := func(made time.Time) (string, store.Token) {
+		secret, token, err := access.CreateToken(ctx, a.Store, access.Request{Label: "desk", Role: store.RoleAdministrator, Validity: time.Hour}, made)
 		must(a.t, err)
-		if label == "revoked" {
-			must(a.t, a.Store.RevokeToken(context.Background(), token.ID))
-		}
-		return "Bearer " + secret
+		return secret, token
 	}
-	valid := a.token(store.RoleAdministrator, "")
+	expired, _ := tokenOf(now.Add(-72 * time.Hour))
+	revoked, token := tokenOf(now)
+	must(a.t, a.Store.RevokeToken(ctx, token.ID))
+	valid, _ := tokenOf(now)
+	sessionOf := func(change func(*store.Session)) string {
+		secret := a.Session(store.RoleAdministrator, "")
+		a.changeSession(secret, change)
+		return secret
+	}
+	over := sessionOf(func(s *store.Session) { s.EndsAt = s.StartedAt })
+	idle := sessionOf(func(s *store.Session) { s.StartedAt = s.StartedAt.Add(-time.Hour); s.UsedAt = s.StartedAt })
+	left := a.Session(store.RoleAdministrator, "")
+	must(a.t, a.Store.EndSession(ctx, sha256.Sum256([]byte(left))))
+	member := a.Member(store.RoleAdministrator, "")
+	removed := a.SignIn(member)
+	_, err := access.RemoveMember(ctx, a.Store, member, 1)
+	must(a.t, err)
+	session := a.Session(store.RoleAdministrator, "")
+	gone := a.Device(servertest.PoolOne[0])
+	found, err := a.Store.Callers(ctx, [][32]byte{sha256.Sum256([]byte(gone))})
+	must(a.t, err)
+	must(a.t, a.Store.RevokeToken(ctx, found[0].Token.ID))
+
 	return append(all,
-		caller{name: "no token", reason: "TOKEN_MISSING"},
-		caller{name: "an empty token", header: "Bearer ", reason: "TOKEN_MISSING"},
-		caller{name: "another scheme", header: "Basic " + valid, reason: "TOKEN_MISSING"},
-		caller{name: "no scheme", header: valid, reason: "TOKEN_MISSING"},
-		caller{name: "unknown", header: "Bearer aankomst_unknown", reason: "TOKEN_UNKNOWN"},
-		caller{name: "cut short", header: "Bearer " + valid[:len(valid)-1], reason: "TOKEN_UNKNOWN"},
-		caller{name: "revoked", header: secretOf("revoked", a.Clock.Now()), reason: "TOKEN_REVOKED"},
-		caller{name: "expired", header: secretOf("expired", a.Clock.Now().Add(-72*time.Hour)), reason: "TOKEN_EXPIRED"},
+		caller{name: "nobody", reason: "NOT_SIGNED_IN"},
+		caller{name: "an empty token", header: "Bearer ", reason: "NOT_SIGNED_IN"},
+		caller{name: "another scheme", header: "Basic " + valid, reason: "NOT_SIGNED_IN"},
+		caller{name: "no scheme", header: valid, reason: "NOT_SIGNED_IN"},
+		caller{name: "a token that nobody made", secret: "aankomst_unknown", reason: "TOKEN_UNKNOWN"},
+		caller{name: "a token cut short", secret: valid[:len(valid)-1], reason: "TOKEN_UNKNOWN"},
+		caller{name: "a revoked token", secret: revoked, reason: "TOKEN_REVOKED"},
+		caller{name: "an expired token", secret: expired, reason: "TOKEN_EXPIRED"},
+		caller{name: "a session sent as a token", header: "Bearer " + session, reason: "TOKEN_UNKNOWN"},
+		caller{name: "a session that nobody began", secret: "aankomst_session_unknown", reason: "SIGNED_OUT"},
+		caller{name: "a session cut short", secret: session[:len(session)-1], reason: "SIGNED_OUT"},
+		caller{name: "a session whose time is over", secret: over, reason: "SIGNED_OUT"},
+		caller{name: "a session long idle", secret: idle, reason: "SIGNED_OUT"},
+		caller{name: "a session that was left", secret: left, reason: "SIGNED_OUT"},
+		caller{name: "a member who was removed", secret: removed, reason: "SIGNED_OUT"},
+		caller{name: "a device sent as a token", header: "Bearer " + a.Device(servertest.PoolOne[0]), reason: "TOKEN_UNKNOWN"},
+		caller{name: "a device that was revoked", secret: gone, reason: "TOKEN_REVOKED"},
+		caller{name: "a device that nobody enrolled", secret: "aankomst_device_unknown", reason: "TOKEN_UNKNOWN"},
 	)
 }
 
-// mayCall says whether the contract lets a caller call a method.
-func (c caller) mayCall(method protoreflect.MethodDescriptor) bool {
+// changeSession puts a session that is changed in the place of the one that has a secret.
+func (a *api) changeSession(secret string, change func(*store.Session)) {
+	a.t.Helper()
+	ctx, hash := context.Background(), sha256.Sum256([]byte(secret))
+	callers, err := a.Store.Callers(ctx, [][32]byte{hash})
+	must(a.t, err)
+	session := callers[0].Session
+	must(a.t, a.Store.EndSession(ctx, hash))
+	change(&session)
+	must(a.t, a.Store.StartSession(ctx, session, store.PasskeyUse{}))
+}
+
+// refusal says how the contract has a caller refused at a method; empty when the caller may call it.
+func (c caller) refusal(method protoreflect.MethodDescriptor) string {
 	declared := accessOf(method)
-	return declared.GetPublic() || slices.ContainsFunc(declared.GetRoles(), func(role aankomstv1.Access_Role) bool {
-		return role.String() == string(c.role)
-	})
+	may := slices.ContainsFunc(declared.GetRoles(), func(role aankomstv1.Access_Role) bool { return role.String() == string(c.role) })
+	switch {
+	case declared.GetPublic():
+		return ""
+	case c.reason != "":
+		return c.reason
+	case !may:
+		return "ROLE_NOT_ALLOWED"
+	case c.device && !declared.GetDevices():
+		return "DEVICE_NOT_ALLOWED"
+	case !c.seat && (declared.GetSeats() || declared.GetFresh()):
+		return "SEAT_NEEDED"
+	case declared.GetFresh() && !c.fresh:
+		return "PROOF_NOT_FRESH"
+	default:
+		return ""
+	}
+}
+
+// refusals are the reasons with which somebody is refused at the door.
+var refusals = map[string]codes.Code{
+	"NOT_SIGNED_IN": codes.Unauthenticated, "SIGNED_OUT": codes.Unauthenticated, "TOKEN_UNKNOWN": codes.Unauthenticated,
+	"TOKEN_REVOKED": codes.Unauthenticated, "TOKEN_EXPIRED": codes.Unauthenticated, "ROLE_NOT_ALLOWED": codes.PermissionDenied,
+	"DEVICE_NOT_ALLOWED": codes.PermissionDenied, "SEAT_NEEDED": codes.PermissionDenied, "PROOF_NOT_FRESH": codes.PermissionDenied,
 }
 
 // check fails the test unless the caller was let through or refused as the contract says. What happens
 // to an empty request of someone who is let through does not matter here.
 func (c caller) check(t *testing.T, method protoreflect.MethodDescriptor, got answer) {
 	t.Helper()
-	switch {
-	case c.mayCall(method):
-		if got.code == codes.Unauthenticated || got.reason == "ROLE_NOT_ALLOWED" || got.code == codes.Unimplemented || got.code == codes.Internal {
-			t.Errorf("%s may call %s, but the answer is %v", c.name, method.Name(), got)
+	if reason := c.refusal(method); reason != "" {
+		if got.code != refusals[reason] || got.reason != reason {
+			t.Errorf("%s at %s: the answer is %v, want %s", c.name, method.Name(), got, reason)
 		}
-	case c.role == "":
-		got.refused(t, codes.Unauthenticated, c.reason)
-	default:
-		got.refused(t, codes.PermissionDenied, "ROLE_NOT_ALLOWED")
+		return
+	}
+	if _, refused := refusals[got.reason]; refused || got.code == codes.Unimplemented || got.code == codes.Internal {
+		t.Errorf("%s may call %s, but the answer is %v", c.name, method.Name(), got)
 	}
 }
 
 func TestAPIRolesOverGRPC(t *testing.T) {
 	t.Parallel()
 	a := startAPI(t, servertest.Options{})
-	callers, before := a.callers(), a.allCounts()
+	before := a.allCounts()
 	for _, method := range allMethods() {
 		t.Run(string(method.Name()), func(t *testing.T) {
-			for _, caller := range callers {
-				ctx := t.Context()
+			a.Clock.Advance(time.Minute) // or there would be too many attempts
+			for _, caller := range a.callers() {
+				ctx := servertest.With(t.Context(), caller.secret)
 				if caller.header != "" {
 					ctx = metadata.AppendToOutgoingContext(ctx, "authorization", caller.header)
 				}
@@ -131,7 +206,7 @@ func TestAPIRolesOverGRPC(t *testing.T) {
 func TestAPIRolesOverREST(t *testing.T) {
 	t.Parallel()
 	a := startAPI(t, servertest.Options{})
-	callers, before := a.callers(), a.allCounts()
+	before := a.allCounts()
 	reached := map[string]bool{}
 	for _, rule := range restRules(t) {
 		reached[rule.selector] = true
@@ -143,15 +218,12 @@ func TestAPIRolesOverREST(t *testing.T) {
 				t.Fatal("the rule names no method")
 			}
 			method := allMethods()[index]
-			for _, caller := range callers {
+			a.Clock.Advance(time.Minute)
+			for _, caller := range a.callers() {
 				// A number is good where a name is asked for.
-				request := a.request("", rule.verb, pathField.ReplaceAllString(rule.path, "1"), nil)
-				if caller.header != "" {
-					request.Header.Set("Authorization", caller.header)
-				}
-				got := a.send(request)
+				got := a.send(caller.request(a, rule.verb, pathField.ReplaceAllString(rule.path, "1")))
 				if got.reason == "NO_SUCH_PATH" || got.reason == "NO_SUCH_METHOD" {
-					t.Fatalf("%s %s leads nowhere: %v", rule.verb, request.URL.Path, got)
+					t.Fatalf("%s %s leads nowhere: %v", rule.verb, rule.path, got)
 				}
 				caller.check(t, method, got)
 			}
@@ -165,18 +237,27 @@ func TestAPIRolesOverREST(t *testing.T) {
 	same(t, "counts", a.allCounts(), before)
 }
 
-// The file of a release is no method of the contract, so it is not in the walk above.
-func TestAPIRolesOfExport(t *testing.T) {
+// request is one of REST that the caller makes.
+func (c caller) request(a *api, verb, path string) *http.Request {
+	request := a.request(c.secret, verb, path, nil)
+	if c.header != "" {
+		request.Header.Set("Authorization", c.header)
+	}
+	return request
+}
+
+// The files are no methods of the contract, so they are not in the walk above.
+func TestAPIRolesOfExports(t *testing.T) {
 	t.Parallel()
 	a := startAPI(t, servertest.Options{})
-	get := methodOf(t, new(aankomstv1.GetReleaseRequest))
-	for _, caller := range a.callers() {
-		for _, path := range []string{"/v1/releases/1:export?format=csv", "/v1/releases/1:export?format=nonsense"} {
-			request := a.request("", "GET", path, nil)
-			if caller.header != "" {
-				request.Header.Set("Authorization", caller.header)
-			}
-			caller.check(t, get, a.send(request))
+	release, acts := methodOf(t, new(aankomstv1.GetReleaseRequest)), methodOf(t, new(aankomstv1.ListActsRequest))
+	for path, method := range map[string]protoreflect.MethodDescriptor{
+		"/v1/releases/1:export?format=csv": release, "/v1/releases/1:export?format=nonsense": release, "/v1/acts:export": acts,
+	} {
+		a.Clock.Advance(time.Minute)
+		for _, caller := range a.callers() {
+			response := a.send(caller.request(a, "GET", path))
+			caller.check(t, method, response)
 		}
 	}
 }
@@ -185,14 +266,14 @@ func TestAPIRolesOfExport(t *testing.T) {
 func TestAPITwoTokens(t *testing.T) {
 	t.Parallel()
 	a := startAPI(t, servertest.Options{})
-	for _, second := range []string{a.administrator(), "aankomst_unknown", ""} {
+	for _, second := range []string{a.coordinator(), "aankomst_unknown", ""} {
 		ctx := metadata.AppendToOutgoingContext(t.Context(),
-			"authorization", "Bearer "+a.administrator(), "authorization", "Bearer "+second)
-		a.invoke(ctx, new(aankomstv1.ListCentresRequest)).refused(t, codes.Unauthenticated, "TOKEN_MISSING")
+			"authorization", "Bearer "+a.counsellor(), "authorization", "Bearer "+second)
+		a.invoke(ctx, new(aankomstv1.ListCentresRequest)).refused(t, codes.Unauthenticated, "NOT_SIGNED_IN")
 
-		request := a.request(a.administrator(), "GET", "/v1/centres", nil)
+		request := a.request(a.counsellor(), "GET", "/v1/centres", nil)
 		request.Header.Add("Authorization", "Bearer "+second)
-		a.send(request).refused(t, codes.Unauthenticated, "TOKEN_MISSING")
+		a.send(request).refused(t, codes.Unauthenticated, "NOT_SIGNED_IN")
 	}
 }
 
@@ -202,13 +283,13 @@ func TestAPIHeadersThatAreNoAuthorization(t *testing.T) {
 	a := startAPI(t, servertest.Options{})
 	for _, name := range []string{"Grpc-Metadata-Authorization", "X-Authorization", "Cookie", "Proxy-Authorization"} {
 		request := a.request("", "GET", "/v1/centres", nil)
-		request.Header.Set(name, "Bearer "+a.administrator())
-		a.send(request).refused(t, codes.Unauthenticated, "TOKEN_MISSING")
+		request.Header.Set(name, "Bearer "+a.counsellor())
+		a.send(request).refused(t, codes.Unauthenticated, "NOT_SIGNED_IN")
 	}
 	// What cannot be a header of gRPC is a missing token, and no fault of the server.
 	for _, path := range []string{"/v1/centres", "/v1/releases/1:export?format=csv"} {
 		for _, token := range []string{"é", "a\tb", "\xff"} {
-			a.raw(token, "GET", path, "").refused(t, codes.Unauthenticated, "TOKEN_MISSING")
+			a.raw(token, "GET", path, "").refused(t, codes.Unauthenticated, "NOT_SIGNED_IN")
 		}
 	}
 }
@@ -237,7 +318,7 @@ func TestAPIIntakeSpeaksForItsOwnCentreOnly(t *testing.T) {
 func TestAPITokenExpires(t *testing.T) {
 	t.Parallel()
 	a := startAPI(t, servertest.Options{})
-	secret, token, err := access.Create(t.Context(), a.Store, access.Request{
+	secret, token, err := access.CreateToken(t.Context(), a.Store, access.Request{
 		Label: "a day", Role: store.RoleCounsellor, Validity: time.Hour,
 	}, a.Clock.Now())
 	must(t, err)
@@ -250,7 +331,7 @@ func TestAPITokenExpires(t *testing.T) {
 	a.Clock.Set(midnight)
 	a.grpc(secret, new(aankomstv1.ListCentresRequest)).refused(t, codes.Unauthenticated, "TOKEN_EXPIRED")
 	// A token is refused from the call after it is revoked.
-	counsellor, token, err := access.Create(t.Context(), a.Store, access.Request{
+	counsellor, token, err := access.CreateToken(t.Context(), a.Store, access.Request{
 		Label: "to be revoked", Role: store.RoleCounsellor, Validity: time.Hour,
 	}, a.Clock.Now())
 	must(t, err)

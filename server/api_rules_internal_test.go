@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"google.golang.org/grpc"
@@ -100,6 +101,7 @@ func emptyServer(t *testing.T) *Server {
 	}
 	served, err := New(Deps{
 		Store: s, Keeper: keeper, Policy: release.Current, Limits: access.DefaultLimits, Clock: clock, Log: slog.New(slog.DiscardHandler),
+		Origin: "http://localhost:8080", Pages: fstest.MapFS{},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -119,7 +121,7 @@ func asRole(t *testing.T, s *Server, role store.Role) context.Context {
 			t.Fatal(err)
 		}
 	}
-	secret, _, err := access.Create(t.Context(), s.deps.Store, request, s.deps.Clock())
+	secret, _, err := access.CreateToken(t.Context(), s.deps.Store, request, s.deps.Clock())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -52,7 +53,7 @@ func TestAPIOverTLS(t *testing.T) {
 	code := a.issue(servertest.Year, 1)
 	bothWays(t, func(t *testing.T, call func(*api, string, proto.Message) answer) {
 		isConfirmed(t, call(a, a.intake(), confirming(code)))
-		call(a, "", confirming(code)).refused(t, codes.Unauthenticated, "TOKEN_MISSING")
+		call(a, "", confirming(code)).refused(t, codes.Unauthenticated, "NOT_SIGNED_IN")
 	})
 	for _, protocol := range []string{"HTTP/1.1", "HTTP/2.0"} {
 		transport := &http.Transport{TLSClientConfig: a.web.Transport.(*http.Transport).TLSClientConfig.Clone(), Protocols: new(http.Protocols)}
@@ -116,7 +117,10 @@ func TestAPIListen(t *testing.T) {
 func TestAPIWeakSettings(t *testing.T) {
 	t.Parallel()
 	good := func() server.Deps {
-		return server.Deps{Policy: release.Current, Limits: access.DefaultLimits, Clock: time.Now, Log: slog.New(slog.DiscardHandler)}
+		return server.Deps{
+			Policy: release.Current, Limits: access.DefaultLimits, Clock: time.Now, Log: slog.New(slog.DiscardHandler),
+			Origin: "https://aankomst.example",
+		}
 	}
 	if _, err := server.New(good()); err != nil {
 		t.Fatal(err)
@@ -127,10 +131,15 @@ func TestAPIWeakSettings(t *testing.T) {
 		"a wide day":      func(d *server.Deps) { d.Limits.PerDay++ },
 		"no policy":       func(d *server.Deps) { d.Policy = release.Policy{} },
 		"too small cells": func(d *server.Deps) { d.Policy.MinReferrals-- },
+		"plain pages":     func(d *server.Deps) { d.Origin = "http://aankomst.example" },
+		"no origin":       func(d *server.Deps) { d.Origin = "" },
+		"an IP address":   func(d *server.Deps) { d.Origin = "http://127.0.0.1:8080" },
+		"no client":       func(d *server.Deps) { d.SSO.Issuer = "https://id.example" },
 	} {
 		weak := good()
 		weaken(&weak)
-		if _, err := server.New(weak); !errors.Is(err, access.ErrLimits) && !errors.Is(err, release.ErrPolicy) {
+		_, err := server.New(weak)
+		if !slices.ContainsFunc([]error{access.ErrLimits, release.ErrPolicy, access.ErrOrigin, access.ErrSSO}, func(want error) bool { return errors.Is(err, want) }) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -13,8 +13,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"google.golang.org/grpc/codes"
-
 	aankomstv1 "aankomst/proto/aankomst/v1"
 	"aankomst/refcode"
 	"aankomst/server/calendar"
@@ -109,12 +107,6 @@ func (d *directory) ArchiveCentre(ctx context.Context, request *aankomstv1.Archi
 }
 
 func (d *directory) SetCapacity(ctx context.Context, request *aankomstv1.SetCapacityRequest) (*aankomstv1.Centre, error) {
-	if caller := principal(ctx); caller.Role == store.RoleIntake && caller.Centre != request.GetId() {
-		return nil, &problem{
-			code: codes.PermissionDenied, reason: "OTHER_CENTRE",
-			message: "an intake worker speaks for the own centre only",
-		}
-	}
 	capacity := request.GetCapacity()
 	wait, err := waitBand("capacity.wait_band", capacity.GetWaitBand())
 	if err != nil {
@@ -124,10 +116,17 @@ func (d *directory) SetCapacity(ctx context.Context, request *aankomstv1.SetCapa
 	if !known {
 		return nil, invalid("capacity.intake", "say OPEN, WAITING_LIST or STOP")
 	}
+	caller := principal(ctx)
 	centre, err := d.store.UpdateCentre(ctx, request.GetId(), func(centre *store.Centre) error {
+		if caller.Role == store.RoleIntake && caller.Centre != centre.ID {
+			return errOtherCentre
+		}
 		centre.Intake, centre.Wait, centre.CapacityOn = intake, wait, calendar.Day(d.clock())
 		return nil
 	})
+	if errors.Is(err, store.ErrNotFound) && caller.Role == store.RoleIntake {
+		return nil, errOtherCentre
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -82,6 +82,30 @@ var (
 		code: codes.DeadlineExceeded, reason: "TIMEOUT",
 		message: "the call took too long; repeating a confirmation, undo or void is always safe",
 	}
+	errOtherCentre = &problem{
+		code: codes.PermissionDenied, reason: "OTHER_CENTRE",
+		message: "an intake worker speaks for the own centre only",
+	}
+	errDevice = &problem{
+		code: codes.PermissionDenied, reason: "DEVICE_NOT_ALLOWED",
+		message: "this device is enrolled for confirming only; sign in with a passkey for anything else",
+	}
+	errNoSeat = &problem{
+		code: codes.PermissionDenied, reason: "SEAT_NEEDED",
+		message: "only a member who is signed in may do this, and no token; sign in with a passkey",
+	}
+	errNotFresh = &problem{
+		code: codes.PermissionDenied, reason: "PROOF_NOT_FRESH",
+		message: "this asks for a fresh proof of who you are; give one with your passkey, then repeat it",
+	}
+	errCrossOrigin = &problem{
+		code: codes.PermissionDenied, reason: "CROSS_ORIGIN",
+		message: "this call did not come from a page of this server at its own address; open that page and repeat it there",
+	}
+	errProvider = &problem{
+		code: codes.Unavailable, reason: "SSO_UNAVAILABLE", retryAfter: 10 * time.Second,
+		message: "the provider of single sign-on cannot be reached, or does not answer as it should; try again in a moment, or use a passkey",
+	}
 	errKeys = &problem{
 		code: codes.Unavailable, reason: "KEY_UNAVAILABLE",
 		message: "the server cannot use its key folder; the operator finds the cause in the server's log",
@@ -103,7 +127,7 @@ func toStatus(err error) (_ *status.Status, fault bool) {
 		return errTimeout.status(), false
 	}
 	if p := fromDomain(err); p != nil {
-		return p.status(), p == errUnavailable || p == errKeys
+		return p.status(), p == errUnavailable || p == errKeys || p == errProvider
 	}
 	// Not status.FromError, which would put what wraps the status into its message.
 	var made interface{ GRPCStatus() *status.Status }
@@ -125,6 +149,7 @@ func toStatus(err error) (_ *status.Status, fault bool) {
 func fromDomain(err error) *problem {
 	var decode *refcode.DecodeError
 	var limit *access.LimitError
+	var attempts *access.AttemptsError
 	switch {
 	case errors.As(err, &decode):
 		return malformedCode(decode)
@@ -145,14 +170,32 @@ func fromDomain(err error) *problem {
 			code: codes.Unavailable, reason: "KEY_NOT_LOADED", retryAfter: 2 * time.Second,
 			message: "the server is taking this cohort's key into use; try again in a moment",
 		}
-	case errors.Is(err, access.ErrNoToken):
-		return &problem{code: codes.Unauthenticated, reason: "TOKEN_MISSING", message: "sign in: send the header Authorization: Bearer TOKEN"}
+	case errors.As(err, &attempts):
+		return &problem{code: codes.ResourceExhausted, reason: "TOO_MANY_ATTEMPTS", retryAfter: attempts.RetryAfter, message: attempts.Error()}
+	case errors.Is(err, access.ErrNobody):
+		return &problem{code: codes.Unauthenticated, reason: "NOT_SIGNED_IN", message: "sign in, or send the header Authorization: Bearer TOKEN"}
+	case errors.Is(err, access.ErrSignedOut):
+		return &problem{code: codes.Unauthenticated, reason: "SIGNED_OUT", message: "you are not signed in any more; sign in again"}
 	case errors.Is(err, access.ErrUnknownToken):
 		return &problem{code: codes.Unauthenticated, reason: "TOKEN_UNKNOWN", message: "this token is not known here; check that it was copied whole"}
 	case errors.Is(err, access.ErrRevoked):
 		return &problem{code: codes.Unauthenticated, reason: "TOKEN_REVOKED", message: "this token was revoked; ask the administrator for a new one"}
 	case errors.Is(err, access.ErrExpired):
 		return &problem{code: codes.Unauthenticated, reason: "TOKEN_EXPIRED", message: "this token has expired; ask the administrator for a new one"}
+	case errors.Is(err, access.ErrProof):
+		return &problem{code: codes.Unauthenticated, reason: "PROOF_NOT_ACCEPTED", message: "this proof is not accepted; begin again, with a passkey that is enrolled here"}
+	case errors.Is(err, access.ErrSuspected):
+		return &problem{code: codes.Unauthenticated, reason: "PASSKEY_SUSPECTED", message: "this passkey seems to have been copied and is accepted no more; tell an administrator, who can remove it and invite you again"}
+	case errors.Is(err, access.ErrInvitation):
+		return &problem{code: codes.NotFound, reason: "INVITATION_NOT_ACCEPTED", message: "this invitation is not accepted: it was used, replaced, or is older than 48 hours; ask the administrator for a new one"}
+	case errors.Is(err, access.ErrNoSeat):
+		return &problem{code: codes.PermissionDenied, reason: "SSO_NO_SEAT", message: err.Error()}
+	case errors.Is(err, access.ErrProvider):
+		return errProvider
+	case errors.Is(err, access.ErrRequest):
+		return &problem{code: codes.InvalidArgument, reason: "REQUEST_REFUSED", message: err.Error()}
+	case errors.Is(err, store.ErrLastAdministrator):
+		return &problem{code: codes.FailedPrecondition, reason: "LAST_ADMINISTRATOR", message: "no administrator could sign in any more; enrol a passkey of another administrator first"}
 	case errors.Is(err, cohort.ErrPlan), errors.Is(err, cohort.ErrRecipient):
 		return &problem{code: codes.InvalidArgument, reason: "PLAN_REFUSED", message: err.Error()}
 	case errors.Is(err, cohort.ErrTooSoon):

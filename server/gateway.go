@@ -58,6 +58,8 @@ func (s *Server) newGateway(rpc *grpc.Server) (*gateway, error) {
 		// The gateway hands on Authorization by itself; named here as well, it would come twice.
 		runtime.WithIncomingHeaderMatcher(func(string) (string, bool) { return "", false }),
 		runtime.WithOutgoingHeaderMatcher(func(string) (string, bool) { return "", false }),
+		runtime.WithMetadata(s.ofBrowser),
+		runtime.WithForwardResponseOption(toBrowser),
 		runtime.WithDisablePathLengthFallback(),
 	)
 	ctx := context.Background()
@@ -67,6 +69,9 @@ func (s *Server) newGateway(rpc *grpc.Server) (*gateway, error) {
 		aankomstv1.RegisterArrivalServiceHandler(ctx, mux, g.connection),
 		aankomstv1.RegisterReleaseServiceHandler(ctx, mux, g.connection),
 		aankomstv1.RegisterStatementServiceHandler(ctx, mux, g.connection),
+		aankomstv1.RegisterAccessServiceHandler(ctx, mux, g.connection),
+		aankomstv1.RegisterRecordServiceHandler(ctx, mux, g.connection),
+		mux.HandlePath(http.MethodGet, "/v1/acts:export", g.exportActs(mux)),
 		mux.HandlePath(http.MethodGet, "/v1/releases/{number}:export", g.export(mux)),
 		mux.HandlePath(http.MethodGet, "/healthz", func(w http.ResponseWriter, _ *http.Request, _ map[string]string) {
 			writeJSON(w, http.StatusOK, map[string]bool{"alive": true})
@@ -83,7 +88,7 @@ func (s *Server) newGateway(rpc *grpc.Server) (*gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("registering REST: %w", err)
 	}
-	g.handler = guarded(mux)
+	g.handler = s.guarded(s.ownPages(withPages(s.deps.Pages, mux)))
 	return g, nil
 }
 
@@ -116,13 +121,20 @@ func (j strictJSON) NewDecoder(body io.Reader) runtime.Decoder {
 }
 
 // guarded bounds the body and sets the headers that every answer carries.
-func guarded(next http.Handler) http.Handler {
+func (s *Server) guarded(next http.Handler) http.Handler {
+	encrypted := strings.HasPrefix(s.deps.Origin, "https:")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()
 		header.Set("Cache-Control", "no-store")
 		header.Set("X-Content-Type-Options", "nosniff")
 		header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
 		header.Set("Referrer-Policy", "no-referrer")
+		header.Set("Cross-Origin-Opener-Policy", "same-origin")
+		header.Set("Cross-Origin-Resource-Policy", "same-origin")
+		header.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), publickey-credentials-create=(self), publickey-credentials-get=(self)")
+		if encrypted {
+			header.Set("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
+		}
 		if r.ContentLength > maxRequest {
 			// The rest of the body will not be read, so the connection cannot be used again.
 			header.Set("Connection", "close")
@@ -265,6 +277,38 @@ func (g *gateway) export(mux *runtime.ServeMux) runtime.HandlerFunc {
 		}
 		w.Header().Set("Content-Type", exporter.contentType)
 		w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=\"aankomst-release-%d.%s\"", number, format))
+		file.WriteTo(w)
+	}
+}
+
+// exportActs serves the whole record of administration, one act a line, as it is chained. It is a plain
+// handler, as export is.
+func (g *gateway) exportActs(mux *runtime.ServeMux) runtime.HandlerFunc {
+	client := aankomstv1.NewRecordServiceClient(g.connection)
+	return func(w http.ResponseWriter, r *http.Request, _ map[string]string) {
+		fail := func(err error) { writeError(r.Context(), mux, nil, w, r, err) }
+		ctx, err := runtime.AnnotateContext(r.Context(), mux, r, aankomstv1.RecordService_ListActs_FullMethodName)
+		if err != nil {
+			fail(err)
+			return
+		}
+		var file bytes.Buffer
+		for after := uint32(0); ; {
+			page, err := client.ListActs(ctx, &aankomstv1.ListActsRequest{After: after, PageSize: maxActs})
+			if err != nil {
+				fail(err)
+				return
+			}
+			for _, act := range page.GetActs() {
+				file.Write(append(act.GetLine(), '\n'))
+				after = act.GetNumber()
+			}
+			if len(page.GetActs()) < maxActs {
+				break
+			}
+		}
+		w.Header().Set("Content-Type", "application/jsonl")
+		w.Header().Set("Content-Disposition", `attachment; filename="aankomst-acts.jsonl"`)
 		file.WriteTo(w)
 	}
 }

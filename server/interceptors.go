@@ -10,13 +10,12 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/tap"
 
 	"aankomst/server/access"
 	"aankomst/server/gather"
+	"aankomst/server/store"
 )
 
 // callTimeout bounds a call from its first byte to its answer.
@@ -27,7 +26,7 @@ const callTimeout = 20 * time.Second
 //  1. observe: counts the outcome for the gauges, and logs calls of administration.
 //  2. recover: turns a panic into an internal error, so that one call cannot end the server.
 //  3. translate: turns errors of the domain into status codes; causes go to the fault log.
-//  4. authorize: lets a call pass when the rule of its method says so.
+//  4. authorize: lets a call pass when the rule of its method says so, and says in whose name it is recorded.
 //
 // Before them, grpc bounds the size of a request, onTap its time, and strictRegistrar turns what
 // cannot be decoded into a clear error. REST calls pass the same way, since the gateway calls over an
@@ -103,30 +102,24 @@ func (s *Server) authorize(ctx context.Context, request any, info *grpc.UnarySer
 	if rule.public {
 		return next(ctx, request)
 	}
-	caller, err := s.door.Authenticate(ctx, bearer(ctx))
+	caller, err := s.door.Authenticate(ctx, credentialsOf(ctx), addressOf(ctx))
 	if err != nil {
 		return nil, err
 	}
-	if !rule.roles[caller.Role] {
-		return nil, &problem{
-			code: codes.PermissionDenied, reason: "ROLE_NOT_ALLOWED",
-			message: fmt.Sprintf("a token of the role %s may not do this; use one of another role", caller.Role),
+	now := s.deps.Clock()
+	if refused := rule.allow(caller, now); refused != nil {
+		return nil, refused
+	}
+	if rule.notes(caller) {
+		s.door.Note(caller)
+	}
+	if rule.logged {
+		if err := s.attempts.Administer(ctx, caller.ID); err != nil {
+			return nil, err
 		}
 	}
+	ctx = store.As(ctx, caller.By(), now)
 	return next(context.WithValue(ctx, principalKey{}, caller), request)
-}
-
-// bearer returns the bearer token of a call; empty when there is none, or more than one.
-func bearer(ctx context.Context) string {
-	headers := metadata.ValueFromIncomingContext(ctx, "authorization")
-	if len(headers) != 1 {
-		return ""
-	}
-	scheme, token, _ := strings.Cut(headers[0], " ")
-	if !strings.EqualFold(scheme, "bearer") {
-		return ""
-	}
-	return strings.TrimSpace(token)
 }
 
 // onTap bounds the time of a call before its body is read, so that a caller who sends none cannot hold

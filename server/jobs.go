@@ -44,7 +44,8 @@ func (s *Server) jobs(ctx context.Context) {
 			}
 		}
 		if quarter := calendar.Quarter(now); !quarter.Equal(settled) {
-			if s.job(ctx, "emptying the store's log", s.deps.Store.Settle(ctx)) {
+			written := s.job(ctx, "writing when sessions and tokens were used", s.writeUses(ctx))
+			if s.job(ctx, "emptying the store's log", s.deps.Store.Settle(ctx)) && written {
 				settled = quarter
 			}
 		}
@@ -78,4 +79,15 @@ func (s *Server) job(ctx context.Context, what string, err error) bool {
 		s.log.Error("a job failed; it is tried again until it succeeds", slog.String("job", what), slog.String("cause", cause))
 	}
 	return err == nil
+}
+
+// writeUses writes when sessions and tokens were last used: by the clock and for all at once, so that
+// neither place nor time of what is written tells who called when.
+func (s *Server) writeUses(ctx context.Context) error {
+	uses := s.door.Uses()
+	err := s.deps.Store.Used(ctx, uses, s.deps.Clock())
+	if err != nil {
+		s.door.Remember(uses)
+	}
+	return err
 }

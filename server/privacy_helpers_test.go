@@ -17,11 +17,11 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	aankomstv1 "aankomst/proto/aankomst/v1"
 	"aankomst/refcode"
+	"aankomst/server/access"
 	"aankomst/server/cohort"
 	"aankomst/server/servertest"
 	"aankomst/server/store"
@@ -75,9 +75,20 @@ func eventually(t *testing.T, what string, done func() bool) {
 	}
 }
 
+// revoked returns the secret of a token that is revoked.
+func (p *party) revoked() string {
+	p.t.Helper()
+	secret, token, err := access.CreateToken(p.t.Context(), p.f.Store, access.Request{
+		Label: "revoked", Role: store.RoleIntake, Centre: servertest.PoolOne[0], Validity: time.Hour,
+	}, p.f.Clock.Now())
+	must(p.t, err)
+	must(p.t, p.f.Store.RevokeToken(p.t.Context(), token.ID))
+	return secret
+}
+
 // as returns a context that carries a token.
 func as(ctx context.Context, token string) context.Context {
-	return metadata.AppendToOutgoingContext(ctx, "authorization", "Bearer "+token)
+	return servertest.With(ctx, token)
 }
 
 // gives fails the test unless an error has one of the codes.
@@ -213,7 +224,7 @@ func (p *party) rest(want int, path, token string, body any) {
 	must(p.t, err)
 	request, err := http.NewRequestWithContext(p.t.Context(), http.MethodPost, p.f.HTTP+path, bytes.NewReader(content))
 	must(p.t, err)
-	request.Header.Set("Authorization", "Bearer "+token)
+	servertest.Sign(request, token)
 	response, err := web.Do(request)
 	must(p.t, err)
 	defer response.Body.Close()

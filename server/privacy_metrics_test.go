@@ -131,10 +131,11 @@ aankomst_call_seconds\{quantile="0.99"\} [0-9.e-]+$`)
 	first := gauges()
 
 	// All of these fail, so that the share of failures would jump.
+	revoked := p.revoked()
 	fail := func(calls int) {
 		t.Helper()
 		for range calls {
-			_, err := p.arrivals.ConfirmArrival(as(t.Context(), "nobody"), new(aankomstv1.ConfirmArrivalRequest))
+			_, err := p.arrivals.ConfirmArrival(as(t.Context(), revoked), new(aankomstv1.ConfirmArrivalRequest))
 			p.gives(err, codes.Unauthenticated)
 		}
 	}

@@ -9,9 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -50,7 +52,7 @@ const (
 // headers, so it goes nowhere. This must come before anything of grpc is used.
 func init() { grpclog.SetLoggerV2(grpclog.NewLoggerV2(io.Discard, io.Discard, io.Discard)) }
 
-// Deps is what a server needs. All fields must be set but Ready.
+// Deps is what a server needs. All fields must be set but SSO, Proxies and Ready.
 type Deps struct {
 	Store  store.Store
 	Keeper *cohort.Keeper
@@ -58,6 +60,14 @@ type Deps struct {
 	Limits access.Limits
 	Clock  func() time.Time
 	Log    *slog.Logger
+	// Origin is where people find the pages, such as https://aankomst.example: see access.CheckOrigin.
+	Origin string
+	// Pages are the pages and their assets.
+	Pages fs.FS
+	// SSO is the provider of single sign-on, if there is one.
+	SSO access.SSOSettings
+	// Proxies are whose word is taken for the address of a caller.
+	Proxies []netip.Prefix
 	// Ready is called once, when the keys are in use and calls are about to be answered. An error ends the
 	// server.
 	Ready func() error
@@ -65,14 +75,16 @@ type Deps struct {
 
 // Server answers calls. Make one with New and run it once.
 type Server struct {
-	deps    Deps
-	log     *slog.Logger
-	door    *access.Door
-	ledger  *ledger.Ledger
-	freezer *Freezer
-	metrics *metrics
-	faults  *faultLog
-	health  *health.Server
+	deps     Deps
+	log      *slog.Logger
+	door     *access.Door
+	ledger   *ledger.Ledger
+	attempts *access.Attempts
+	signIns  *access.SignIns
+	freezer  *Freezer
+	metrics  *metrics
+	faults   *faultLog
+	health   *health.Server
 	// stopping is closed when the server stops taking calls.
 	stopping chan struct{}
 	rules    map[string]rule
@@ -83,13 +95,19 @@ type Server struct {
 	ready   readiness
 }
 
-// New returns a server. It refuses a policy or limits that are too weak.
+// New returns a server. It refuses a policy or limits that are too weak, and an origin or settings of single
+// sign-on at which nobody could sign in.
 func New(deps Deps) (*Server, error) {
-	if err := errors.Join(deps.Policy.Check(), deps.Limits.Check()); err != nil {
+	if err := errors.Join(deps.Policy.Check(), deps.Limits.Check(), access.CheckOrigin(deps.Origin)); err != nil {
+		return nil, err
+	}
+	attempts := access.NewAttempts(deps.Store, deps.Clock)
+	signIns, err := access.NewSignIns(deps.Store, attempts, deps.Origin, deps.SSO, deps.Clock)
+	if err != nil {
 		return nil, err
 	}
 	return &Server{
-		deps: deps, log: deps.Log,
+		deps: deps, log: deps.Log, attempts: attempts, signIns: signIns,
 		freezer: &Freezer{Store: deps.Store, Policy: deps.Policy, Clock: deps.Clock},
 		metrics: newMetrics(deps.Clock),
 		faults:  &faultLog{log: deps.Log, clock: deps.Clock},
@@ -190,7 +208,27 @@ func (s *Server) start(ctx context.Context) error {
 	if err := s.deps.Keeper.Sync(ctx, true); err != nil {
 		return err
 	}
+	if err := s.notePolicy(ctx); err != nil {
+		return err
+	}
 	return s.freezer.FreezeDue(ctx)
+}
+
+// notePolicy records that another policy of disclosure is in use than the last one recorded.
+func (s *Server) notePolicy(ctx context.Context) error {
+	last := ""
+	for act, err := range allActs(ctx, s.deps.Store) {
+		if err != nil {
+			return err
+		}
+		if act.Action == actPolicy {
+			last = act.Target
+		}
+	}
+	if last == s.deps.Policy.Version {
+		return nil
+	}
+	return s.deps.Store.Note(store.As(ctx, store.ByServer, s.deps.Clock()), store.Act{Action: actPolicy, Target: s.deps.Policy.Version})
 }
 
 // drain stops taking calls and lets those under way end.
@@ -220,6 +258,9 @@ func (s *Server) drain(rpc *grpc.Server, web, monitoring *http.Server) {
 func (s *Server) stop(ctx context.Context) {
 	s.door.Close()
 	s.ledger.Close()
+	if err := s.writeUses(ctx); err != nil {
+		s.log.Warn("when sessions and tokens were last used could not be written", slog.String("cause", err.Error()))
+	}
 	s.faults.flush(true)
 	ctx, cancel := context.WithTimeout(ctx, drainTime)
 	defer cancel()
@@ -262,6 +303,10 @@ func (s *Server) grpcServer(config *tls.Config) (*grpc.Server, error) {
 	})
 	aankomstv1.RegisterReleaseServiceServer(strict, &releases{store: s.deps.Store, policy: s.deps.Policy, clock: s.deps.Clock})
 	aankomstv1.RegisterStatementServiceServer(strict, &statements{store: s.deps.Store})
+	aankomstv1.RegisterAccessServiceServer(strict, &seats{
+		store: s.deps.Store, signIns: s.signIns, origin: s.deps.Origin, clock: s.deps.Clock,
+	})
+	aankomstv1.RegisterRecordServiceServer(strict, &records{store: s.deps.Store})
 	grpc_health_v1.RegisterHealthServer(rpc, endingHealth{s.health, s.stopping})
 	rules, err := rulesOf(rpc.GetServiceInfo())
 	if err != nil {

@@ -43,11 +43,11 @@ type child struct {
 // serve starts a process that serves on the office's folder, at ports of its own.
 func (o *office) serve(environment ...string) *child {
 	o.t.Helper()
-	c := &child{t: o.t, process: exec.Command(os.Args[0], "serve", "--data", o.folder, "--postgres", o.postgres, "--json", "--log-level", "debug",
+	c := &child{t: o.t, process: exec.Command(os.Args[0], "serve", "--data", o.folder, "--json", "--log-level", "debug",
 		"--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0")}
 	// gRPC, too, is asked to log all it can.
 	environment = append(environment, childVariable+"=1", "GRPC_GO_LOG_SEVERITY_LEVEL=info", "GRPC_GO_LOG_VERBOSITY_LEVEL=99")
-	c.process.Env = append(os.Environ(), environment...)
+	c.process.Env = append(append(os.Environ(), o.environment()), environment...)
 	c.process.Stderr = &c.stderr
 	var err error
 	c.stdout, err = c.process.StdoutPipe()

@@ -109,11 +109,23 @@ func (o *office) tool(args ...string) []byte {
 	return out
 }
 
+// environment is for a process that works on the office's store.
+func (o *office) environment() string { return "AANKOMST_POSTGRES=" + o.postgres }
+
 // try is tool for what may fail.
 func (o *office) try(args ...string) ([]byte, error) {
 	o.t.Helper()
 	var out, errOut bytes.Buffer
-	err := run(o.t.Context(), append(args, "--data", o.folder, "--postgres", o.postgres, "--json"), strings.NewReader(""), &out, &errOut)
+	args = append(args, "--data", o.folder, "--json")
+	if o.postgres != "" {
+		// The address holds a password, which is no argument; and variables are for the whole process.
+		settings, err := json.Marshal(map[string]string{"postgres": o.postgres})
+		noError(o.t, err)
+		file := filepath.Join(o.t.TempDir(), "settings.json")
+		noError(o.t, os.WriteFile(file, settings, 0o600))
+		args = append(args, "--config", file)
+	}
+	err := run(o.t.Context(), args, strings.NewReader(""), &out, &errOut)
 	if err != nil {
 		err = fmt.Errorf("%w\n%s", err, errOut.String())
 	}

@@ -154,16 +154,18 @@ func TestDemoInvitesInJSONToo(t *testing.T) {
 	d := &demo{
 		app: &app{Settings: Settings{JSON: true}, out: &out}, clock: new(demoClock),
 		tokens: map[string]string{"counsellor": "aankomst_first", "cgg-de-oever": "aankomst_second"},
+		links:  map[string]string{"intake": "http://localhost:1/enrol#aankomst_invitation_third"},
 	}
 	noError(t, d.invite(listeners, t.TempDir()))
 	var invitation struct {
 		Cohort     int
 		GRPC, HTTP string
 		Tokens     map[string]string
+		Links      map[string]string
 	}
 	noError(t, json.Unmarshal(out.Bytes(), &invitation))
 	if invitation.Cohort != calendar.Year(time.Now()) || invitation.GRPC != listeners.GRPC.Addr().String() ||
-		invitation.HTTP != "http://"+listeners.HTTP.Addr().String() || !maps.Equal(invitation.Tokens, d.tokens) {
+		invitation.HTTP != "http://"+listeners.HTTP.Addr().String() || !maps.Equal(invitation.Tokens, d.tokens) || !maps.Equal(invitation.Links, d.links) {
 		t.Errorf("got %s", out.String())
 	}
 }

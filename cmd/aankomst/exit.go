@@ -38,10 +38,12 @@ func exitCode(err error) int {
 		return exitDone
 	case errors.Is(err, errUsage), errors.As(err, &malformed), errors.Is(err, cohort.ErrPlan),
 		errors.Is(err, cohort.ErrRecipient), errors.Is(err, access.ErrRequest), errors.Is(err, access.ErrLimits),
+		errors.Is(err, access.ErrOrigin), errors.Is(err, access.ErrSSO),
 		errors.Is(err, release.ErrPolicy), errors.Is(err, server.ErrPlain), errors.Is(err, postgres.ErrAddress), errors.As(err, &address):
 		return exitUsage
 	case errors.Is(err, errRefused), errors.Is(err, cohort.ErrTooSoon), errors.Is(err, cohort.ErrStated), errors.Is(err, store.ErrExists),
-		errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrConflict), errors.Is(err, client.ErrFingerprint),
+		errors.Is(err, store.ErrNotFound), errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrLastAdministrator),
+		errors.Is(err, client.ErrFingerprint),
 		errors.Is(err, client.ErrCentre), errors.Is(err, client.ErrPools), errors.Is(err, refcode.ErrPool), errors.Is(err, refcode.ErrProof):
 		return exitRefused
 	case errors.Is(err, postgres.ErrTraces):

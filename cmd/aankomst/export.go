@@ -52,7 +52,7 @@ func (c releaseExportCmd) Run(ctx context.Context, a *app) error {
 		if len(releases) == 0 {
 			return fmt.Errorf("%w: nothing is published yet", errRefused)
 		}
-		return c.write(a, func(w io.Writer) error {
+		return a.export(c.Output, 0o644, func(w io.Writer) error {
 			for _, r := range releases {
 				if err := c.writeOne(w, r.GetDocument(), words); err != nil {
 					return err
@@ -77,16 +77,17 @@ func (c releaseExportCmd) writeOne(w io.Writer, document []byte, words export.Wo
 	}
 }
 
-func (c releaseExportCmd) write(a *app, content func(io.Writer) error) error {
-	if c.Output == "" {
+// export writes to a file that must not exist, or to standard output when path is empty.
+func (a *app) export(path string, mode os.FileMode, content func(io.Writer) error) error {
+	if path == "" {
 		return content(a.out)
 	}
-	file, err := os.OpenFile(c.Output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errUsage, err)
 	}
 	if err := errors.Join(content(file), file.Close()); err != nil {
-		return errors.Join(err, os.Remove(c.Output))
+		return errors.Join(err, os.Remove(path))
 	}
-	return a.print(map[string]string{"exported": c.Output}, "Exported to %s.", c.Output)
+	return a.print(map[string]string{"exported": path}, "Exported to %s.", path)
 }

@@ -12,8 +12,11 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
+
+	"aankomst/server/store"
 )
 
 func main() {
@@ -37,7 +40,9 @@ type app struct {
 	Restore   restoreCmd   `cmd:"" group:"store" help:"Put a backup in the place of the store."`
 	Cohort    cohortCmd    `cmd:"" group:"store" help:"Open, list and close cohorts."`
 	Centre    centreCmd    `cmd:"" group:"store" help:"Add, list, archive and import treatment centres."`
-	Token     tokenCmd     `cmd:"" group:"store" help:"Make, list and revoke the tokens with which people and machines sign in."`
+	Member    memberCmd    `cmd:"" group:"store" help:"List, invite and remove members, and let an administrator in who cannot sign in any more."`
+	Token     tokenCmd     `cmd:"" group:"store" help:"Make, list, rotate and revoke the tokens by which machines are known."`
+	Record    recordCmd    `cmd:"" group:"store" help:"List, export and verify the record of administration."`
 	Statement statementCmd `cmd:"" group:"store" help:"Import, list and remove statements from elsewhere, of years before this system."`
 
 	Issue   issueCmd   `cmd:"" group:"client" help:"Issue a referral code."`
@@ -56,11 +61,13 @@ const description = `Counts how many people who were referred by an anonymous he
 without ever tying an arrival to a conversation.
 
 Settings come from flags, from environment variables (named beside the flag: AANKOMST_DATA) and from a JSON file named
-by --config, in this order; flags without a variable are for one call only. Codes and tokens are never given as
-arguments: codes are read from standard input, a token from AANKOMST_TOKEN or --token-file.
+by --config, in this order; flags without a variable are for one call only. Codes, tokens and passwords are never given
+as arguments, which others can see: codes are read from standard input, a token from AANKOMST_TOKEN or --token-file.
+
+Commands that open the store are recorded in the name of the machine: see aankomst record --help.
 
 Exit codes: 0 done; 1 failed; 2 wrong usage or input; 3 refused (a code is not accepted, too soon, not found, exists
-already, a fingerprint has changed); 4 try again later; 5 not signed in or not allowed.`
+already, a fingerprint has changed, nobody could administer any more); 4 try again later; 5 not signed in or not allowed.`
 
 var groups = []kong.Group{
 	{Key: "server", Title: "Server"},
@@ -85,6 +92,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 			}
 		}
 	}()
+	ctx = store.As(ctx, store.ByMachine, time.Now())
 	a := &app{in: in, out: out, err: errOut}
 	parser, err := kong.New(a,
 		kong.Name("aankomst"), kong.Description(description), kong.ExplicitGroups(groups),
@@ -105,6 +113,9 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 	chosen, err := parser.Parse(args)
 	if err != nil {
 		return unparsed(err)
+	}
+	if err := checkArguments(chosen.Path); err != nil {
+		return err
 	}
 	return chosen.Run()
 }

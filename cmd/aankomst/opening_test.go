@@ -32,9 +32,9 @@ func (o *office) opening() *opening {
 	o.t.Helper()
 	identity, err := age.GenerateX25519Identity()
 	noError(o.t, err)
-	p := &opening{identity: identity, Cmd: exec.Command(os.Args[0], "cohort", "open", strconv.Itoa(o.year), "--data", o.folder, "--postgres", o.postgres,
+	p := &opening{identity: identity, Cmd: exec.Command(os.Args[0], "cohort", "open", strconv.Itoa(o.year), "--data", o.folder,
 		"--escrow", identity.Recipient().String(), "--pool", "CGG:50:"+strings.Join(centresOfOffice, ","))}
-	p.Env = append(os.Environ(), childVariable+"=1")
+	p.Env = append(os.Environ(), o.environment(), childVariable+"=1")
 	p.Stdout, p.Stderr = &p.said, &p.said
 	noError(o.t, p.Start())
 	return p

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"aankomst/clients/web"
 	"aankomst/server"
 	"aankomst/server/access"
 	"aankomst/server/release"
@@ -35,7 +36,8 @@ func (o *office) serveAt(at time.Time, limits access.Limits) *local {
 	noError(o.t, err)
 	serving, err := server.New(server.Deps{
 		Store: e.Store, Keeper: keeper, Policy: release.Current, Limits: limits, Clock: s.clock.Now,
-		Log: slog.New(slog.NewJSONHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Log:    slog.New(slog.NewJSONHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Origin: "http://localhost", Pages: web.Pages,
 	})
 	noError(o.t, err)
 	var listeners server.Listeners

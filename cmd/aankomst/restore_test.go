@@ -15,6 +15,7 @@ import (
 	"filippo.io/age"
 
 	client "aankomst/clients/go"
+	"aankomst/clients/web"
 	"aankomst/refcode"
 	"aankomst/server"
 	"aankomst/server/access"
@@ -68,6 +69,7 @@ func (o *office) serveInPast(e *opened, keeper *cohort.Keeper, do func(address s
 	o.t.Helper()
 	s, err := server.New(server.Deps{
 		Store: e.Store, Keeper: keeper, Policy: release.Current, Limits: access.DefaultLimits, Clock: e.clock, Log: o.app().logger(),
+		Origin: "http://localhost", Pages: web.Pages,
 	})
 	noError(o.t, err)
 	var listeners server.Listeners

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 
+	"aankomst/clients/web"
 	"aankomst/server"
 	"aankomst/server/access"
 	"aankomst/server/release"
@@ -16,20 +17,23 @@ import (
 
 // ServeSettings are what a server can be told.
 type ServeSettings struct {
-	GRPC           string `name:"grpc" help:"Address for gRPC; ${default} by default. Port 0 takes a free one." env:"AANKOMST_GRPC" default:"127.0.0.1:9090" placeholder:"HOST:PORT"`
-	HTTP           string `name:"http" help:"Address for REST; ${default} by default. Port 0 takes a free one." env:"AANKOMST_HTTP" default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
-	Metrics        string `help:"Address for /metrics, on loopback. Off when empty." env:"AANKOMST_METRICS" placeholder:"HOST:PORT"`
-	TLSCert        string `name:"tls-cert" help:"Certificate, with its chain (PEM). Needed on any address but loopback." env:"AANKOMST_TLS_CERT" placeholder:"FILE"`
-	TLSKey         string `name:"tls-key" help:"Private key of the certificate (PEM)." env:"AANKOMST_TLS_KEY" placeholder:"FILE"`
-	WrongPerMinute int    `help:"Wrong codes of a centre that are looked at in a minute; ${default} by default, and it can only be lowered." env:"AANKOMST_WRONG_PER_MINUTE" default:"${per_minute}" placeholder:"N"`
-	WrongPerDay    int    `help:"Wrong codes of a centre that are looked at in a day; ${default} by default, and it can only be lowered." env:"AANKOMST_WRONG_PER_DAY" default:"${per_day}" placeholder:"N"`
+	GRPC           string      `name:"grpc" help:"Address for gRPC; ${default} by default. Port 0 takes a free one." env:"AANKOMST_GRPC" default:"127.0.0.1:9090" placeholder:"HOST:PORT"`
+	HTTP           string      `name:"http" help:"Address for REST; ${default} by default. Port 0 takes a free one." env:"AANKOMST_HTTP" default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
+	Origin         string      `help:"Where people find the pages, as their browser shows it: https://HOST. By default this machine's own, http://localhost:PORT; needed when --http is not on loopback. Passkeys belong to its HOST: they are void at another." env:"AANKOMST_ORIGIN" placeholder:"URL"`
+	Proxies        []string    `help:"Addresses or networks of proxies, whose X-Forwarded-For is believed; wrong attempts to sign in are limited by address." env:"AANKOMST_PROXIES" placeholder:"NETWORK,..."`
+	Metrics        string      `help:"Address for /metrics, on loopback. Off when empty." env:"AANKOMST_METRICS" placeholder:"HOST:PORT"`
+	TLSCert        string      `name:"tls-cert" help:"Certificate, with its chain (PEM). Needed on any address but loopback." env:"AANKOMST_TLS_CERT" placeholder:"FILE"`
+	TLSKey         string      `name:"tls-key" help:"Private key of the certificate (PEM)." env:"AANKOMST_TLS_KEY" placeholder:"FILE"`
+	WrongPerMinute int         `help:"Wrong codes of a centre that are looked at in a minute; ${default} by default, and it can only be lowered." env:"AANKOMST_WRONG_PER_MINUTE" default:"${per_minute}" placeholder:"N"`
+	WrongPerDay    int         `help:"Wrong codes of a centre that are looked at in a day; ${default} by default, and it can only be lowered." env:"AANKOMST_WRONG_PER_DAY" default:"${per_day}" placeholder:"N"`
+	SSO            SSOSettings `embed:"" prefix:"sso-"`
 }
 
 type serveCmd struct{ ServeSettings }
 
 // Help is shown below the command's usage.
 func (serveCmd) Help() string {
-	return "The first start makes the store and its key. Then open a cohort and make tokens: see aankomst cohort open --help\nand aankomst token create --help. It stops on Ctrl-C, after the calls under way have ended."
+	return "The first start makes the store, its key and the first administrator, whose link it prints: whoever has the link can\nadminister, so use it at once. Then open a cohort: see aankomst cohort open --help. It stops on Ctrl-C, after the calls\nunder way have ended."
 }
 
 // Run serves until ctx ends.
@@ -40,7 +44,15 @@ func (c serveCmd) Run(ctx context.Context, a *app) error {
 	if strings.Contains(os.Getenv("GODEBUG"), "http2debug") {
 		return fmt.Errorf("%w: GODEBUG=http2debug prints every call with its time and its token: unset it", errUsage)
 	}
-	listeners, err := c.listen()
+	sso, err := c.SSO.settings()
+	if err != nil {
+		return err
+	}
+	proxies, err := c.proxies()
+	if err != nil {
+		return err
+	}
+	listeners, origin, err := c.listen()
 	if err != nil {
 		return err
 	}
@@ -52,7 +64,8 @@ func (c serveCmd) Run(ctx context.Context, a *app) error {
 		s, err := server.New(server.Deps{
 			Store: e.Store, Keeper: keeper, Policy: release.Current, Clock: e.clock, Log: a.logger(),
 			Limits: access.Limits{PerMinute: c.WrongPerMinute, PerDay: c.WrongPerDay},
-			Ready:  func() error { return a.greet(ctx, e, listeners) },
+			Origin: origin, Pages: web.Pages, SSO: sso, Proxies: proxies,
+			Ready: func() error { return a.greet(ctx, e, listeners, origin) },
 		})
 		if err != nil {
 			return err
@@ -65,15 +78,15 @@ func (c serveCmd) Run(ctx context.Context, a *app) error {
 	return err
 }
 
-// listen checks the addresses before the store is touched.
-func (c ServeSettings) listen() (listeners server.Listeners, err error) {
+// listen checks the addresses before the store is touched, and returns the origin with the listeners.
+func (c ServeSettings) listen() (listeners server.Listeners, origin string, err error) {
 	if (c.TLSCert == "") != (c.TLSKey == "") {
-		return listeners, fmt.Errorf("%w: --tls-cert and --tls-key go together", errUsage)
+		return listeners, "", fmt.Errorf("%w: --tls-cert and --tls-key go together", errUsage)
 	}
 	if c.TLSCert != "" {
 		pair, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
 		if err != nil {
-			return listeners, fmt.Errorf("%w: the certificate cannot be used: %w", errUsage, err)
+			return listeners, "", fmt.Errorf("%w: the certificate cannot be used: %w", errUsage, err)
 		}
 		listeners.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS13}
 	}
@@ -94,36 +107,13 @@ func (c ServeSettings) listen() (listeners server.Listeners, err error) {
 			err = fmt.Errorf("%w: /metrics is served on loopback only, in plain text: %s is not", errUsage, c.Metrics)
 		}
 	}
+	if err == nil {
+		origin, err = c.origin(listeners)
+	}
 	if err != nil {
 		for _, listener := range opened {
 			err = errors.Join(err, listener.Close())
 		}
 	}
-	return listeners, err
-}
-
-// greet says where the server listens and what to do first.
-func (a *app) greet(ctx context.Context, e *opened, listeners server.Listeners) error {
-	scheme := "http"
-	if listeners.TLS != nil {
-		scheme = "https"
-	}
-	addresses := map[string]string{
-		"grpc": listeners.GRPC.Addr().String(),
-		"http": fmt.Sprintf("%s://%s", scheme, listeners.HTTP.Addr()),
-	}
-	if listeners.Metrics != nil {
-		addresses["metrics"] = fmt.Sprintf("http://%s/metrics", listeners.Metrics.Addr())
-	}
-	if err := a.print(addresses, "gRPC on %s, REST on %s. Ctrl-C stops.", addresses["grpc"], addresses["http"]); err != nil {
-		return err
-	}
-	tokens, err := e.ListTokens(ctx)
-	if err != nil {
-		return err
-	}
-	if len(tokens) == 0 {
-		a.progress("Nobody can sign in yet. Make a token: aankomst token create --help")
-	}
-	return nil
+	return listeners, origin, err
 }

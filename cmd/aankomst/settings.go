@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -21,6 +22,9 @@ const envPrefix = "AANKOMST"
 
 // tokenVariable holds a client's token. It is no flag, since arguments can be seen by others.
 const tokenVariable = envPrefix + "_TOKEN"
+
+// secretVariable holds the secret that the provider of single sign-on has for the server; no flag, likewise.
+const secretVariable = envPrefix + "_SSO_SECRET"
 
 // Settings are what every command knows. A setting is a flag with an environment variable; its key in the
 // configuration file is the flag's name. Flags without one belong to a single call: nobody closes a cohort
@@ -61,6 +65,7 @@ func defaults() kong.Vars {
 	}
 	return kong.Vars{
 		"data": data, "pins": pins,
+		"role_claim": access.DefaultRoleClaim, "centre_claim": access.DefaultCentreClaim,
 		"per_minute": fmt.Sprint(access.DefaultLimits.PerMinute), "per_day": fmt.Sprint(access.DefaultLimits.PerDay),
 	}
 }
@@ -151,7 +156,7 @@ func configPath(parsed *kong.Context) string {
 // knownEnvironment refuses environment variables that look like settings and are none: a misspelt one
 // would otherwise be passed over.
 func knownEnvironment(application *kong.Application, environment []string) error {
-	known := []string{tokenVariable}
+	known := []string{tokenVariable, secretVariable}
 	for _, variables := range settingNames(application.Node) {
 		known = append(known, variables...)
 	}
@@ -159,6 +164,23 @@ func knownEnvironment(application *kong.Application, environment []string) error
 		name, _, _ := strings.Cut(entry, "=")
 		if strings.HasPrefix(name, envPrefix+"_") && !slices.Contains(known, name) {
 			return fmt.Errorf("%w: there is no setting for the environment variable %s", errUsage, name)
+		}
+	}
+	return nil
+}
+
+// passwordInAddress finds a password in the address of a database: in a URL before the host or in its query, or
+// among key=value words.
+var passwordInAddress = regexp.MustCompile(`(?i)^\s*\w+://[^/?#@]*:[^/?#]+@|(^|[\s?&])(ssl)?password\s*=`)
+
+// checkArguments refuses arguments that hold a password: they can be seen by everyone on the machine.
+func checkArguments(path []*kong.Path) error {
+	for _, element := range path {
+		if element.Flag == nil || element.Flag.Name != "postgres" || element.Resolved {
+			continue
+		}
+		if address, ok := element.Flag.Target.Interface().(string); ok && passwordInAddress.MatchString(address) {
+			return fmt.Errorf("%w: --postgres holds a password, and arguments can be seen by others: put the address into %s_POSTGRES, or into the file of settings", errUsage, envPrefix)
 		}
 	}
 	return nil

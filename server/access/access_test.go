@@ -34,7 +34,7 @@ func withCentres(t *testing.T) store.Store {
 // create is Create for requests that must work.
 func create(t *testing.T, s store.Store, request Request, now time.Time) (string, store.Token) {
 	t.Helper()
-	secret, token, err := Create(t.Context(), s, request, now)
+	secret, token, err := CreateToken(t.Context(), s, request, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func TestWhatIsNoTokenIsRefused(t *testing.T) {
 		name, secret string
 		want         error
 	}{
-		{"nothing", "", ErrNoToken},
+		{"nothing", "", ErrNobody},
 		{"revoked", revoked, ErrRevoked},
 		{"never made", "aankomst_" + strings.Repeat("a", 52), ErrUnknownToken},
 		{"cut short", good[:len(good)-1], ErrUnknownToken},
@@ -147,7 +147,7 @@ func TestTheStoresErrorsAreNoVerdict(t *testing.T) {
 	if !errors.Is(err, store.ErrUnavailable) || errors.Is(err, ErrUnknownToken) {
 		t.Errorf("Authenticate: %v", err)
 	}
-	_, _, err = Create(t.Context(), brokenStore{}, Request{Label: "desk", Role: store.RoleIntake, Centre: "x", Validity: day}, now)
+	_, _, err = CreateToken(t.Context(), brokenStore{}, Request{Label: "desk", Role: store.RoleIntake, Centre: "x", Validity: day}, now)
 	if !errors.Is(err, store.ErrUnavailable) || errors.Is(err, ErrRequest) {
 		t.Errorf("Create: %v", err)
 	}
@@ -188,8 +188,8 @@ func TestWhichTokensAreMade(t *testing.T) {
 		{"an intake's without centre", Request{"desk", store.RoleIntake, "", day}, "name it"},
 		{"an intake's of an unknown centre", Request{"desk", store.RoleIntake, "nowhere", day}, "no centre"},
 		{"an intake's of an archived centre", Request{"desk", store.RoleIntake, "gone", day}, "no centre"},
-		{"a counsellor's of a centre", Request{"desk", store.RoleCounsellor, "caw-brugge", day}, "only an INTAKE"},
-		{"an administrator's of a centre", Request{"desk", store.RoleAdministrator, "caw-brugge", day}, "only an INTAKE"},
+		{"a counsellor's of a centre", Request{"desk", store.RoleCounsellor, "caw-brugge", day}, "only INTAKE"},
+		{"an administrator's of a centre", Request{"desk", store.RoleAdministrator, "caw-brugge", day}, "only INTAKE"},
 		{"no validity", Request{"desk", store.RoleCounsellor, "", 0}, "days"},
 		{"a negative validity", Request{"desk", store.RoleCounsellor, "", -day}, "days"},
 		{"the longest validity", Request{"desk", store.RoleCounsellor, "", MaxValidity}, ""},
@@ -200,7 +200,7 @@ func TestWhichTokensAreMade(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			secret, _, err := Create(t.Context(), s, c.request, now)
+			secret, _, err := CreateToken(t.Context(), s, c.request, now)
 			made := 0
 			if c.refusal == "" {
 				made = 1

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"sync"
 	"time"
 
 	"aankomst/server/calendar"
@@ -15,37 +15,40 @@ import (
 // readTime bounds one read of who calls: one that hangs must not keep everybody at the door.
 const readTime = 10 * time.Second
 
-// Principal is who calls, and what the store knew of them when the call came.
-type Principal struct {
-	// Token is the token's ID.
-	Token string
-	Role  store.Role
-	// Centre is set for store.RoleIntake alone, and so is what follows.
-	Centre string
-	// Archived says that the centre is.
-	Archived bool
-	// Pools are those that the centre is in, of every cohort.
-	Pools []store.PoolOf
-	// Wrong are the wrong codes of the centre.
-	Wrong store.WrongCodes
+// Credentials are what a call brings to say who calls; mostly one of them.
+type Credentials struct {
+	// Bearer is a machine's token.
+	Bearer string
+	// Session and Device are what browsers keep as cookies. Device counts when Session does not let anybody in.
+	Session, Device string
 }
 
-// IsIn reports whether the principal's centre is in a pool of a cohort.
-func (p Principal) IsIn(year int, pool uint32) bool {
-	return slices.Contains(p.Pools, store.PoolOf{Year: year, Pool: pool})
-}
-
-// Door turns bearer tokens into principals. Those who come at the same time are read together, since a
-// read from a database server costs half as much as the cryptography of a confirmation. Nothing is kept
-// from one read to the next: what another process revoked, archived or counted is seen by the next call.
+// Door turns credentials into principals. Those who come at the same time are read together, since a
+// read from a database server costs half as much as the cryptography of a confirmation. Nothing that lets
+// somebody in is kept from one read to the next: what another process revoked, ended, archived or counted is seen by the
+// next call.
+//
+// Which sessions let somebody in is remembered until Uses takes it, and written by the clock, not by the call.
 type Door struct {
 	clock   func() time.Time
 	callers *gather.Gatherer[[32]byte, store.Caller]
+	// wrong counts what nobody knows, by address.
+	wrong *addresses
+
+	mu   sync.Mutex
+	uses store.Uses
+	// known are the hashes that let somebody in of late: they are looked up also where too many others were
+	// wrong.
+	known map[[32]byte]time.Time
 }
 
-// NewDoor returns a door to a store. The clock tells which tokens have expired.
+// knownFor is how long a hash is known for.
+const knownFor = 24 * time.Hour
+
+// NewDoor returns a door to a store. The clock tells what has expired.
 func NewDoor(tokens store.Tokens, clock func() time.Time) *Door {
-	return &Door{clock: clock, callers: gather.New(store.MaxCallers, func(hashes [][32]byte) ([]store.Caller, error) {
+	d := &Door{clock: clock, wrong: newAddresses(clock, time.Minute, wrongPerMinute), known: map[[32]byte]time.Time{}}
+	d.callers = gather.New(store.MaxCallers, func(hashes [][32]byte) ([]store.Caller, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), readTime)
 		defer cancel()
 		callers, err := tokens.Callers(ctx, hashes)
@@ -53,32 +56,153 @@ func NewDoor(tokens store.Tokens, clock func() time.Time) *Door {
 			err = fmt.Errorf("%w: it did not say within %s who calls", store.ErrUnavailable, readTime)
 		}
 		return callers, err
-	})}
+	})
+	d.forgetUses()
+	return d
 }
 
 // Close waits until everybody at the door is answered; later calls get gather.ErrStopped.
 func (d *Door) Close() { d.callers.Close() }
 
-// Authenticate returns the principal of a bearer token, read from the store after the call of
-// Authenticate. Errors are those of this package, of the store, of gather.Gatherer.Ask, or the context's.
-func (d *Door) Authenticate(ctx context.Context, secret string) (Principal, error) {
-	if secret == "" {
-		return Principal{}, ErrNoToken
+// Authenticate returns the principal of credentials that come from an address, read from the store after the
+// call of Authenticate. Once too many of an address are known to nobody, only those are looked up that let
+// somebody in of late; others get an *AttemptsError. Other errors are those of this package, of the store,
+// of gather.Gatherer.Ask, or the context's.
+func (d *Door) Authenticate(ctx context.Context, c Credentials, from string) (Principal, error) {
+	switch {
+	case c.Bearer != "":
+		return d.token(ctx, c.Bearer, store.KindMachine, from)
+	case c.Session != "":
+		principal, err := d.session(ctx, c.Session, from)
+		if !errors.Is(err, ErrSignedOut) || c.Device == "" {
+			return principal, err
+		}
 	}
-	caller, err := d.callers.Ask(ctx, hash(secret))
+	if c.Device == "" {
+		return Principal{}, ErrNobody
+	}
+	return d.token(ctx, c.Device, store.KindDevice, from)
+}
+
+func (d *Door) token(ctx context.Context, secret string, kind store.TokenKind, from string) (Principal, error) {
+	caller, err := d.look(ctx, secret, from)
 	token := caller.Token
 	switch {
 	case err != nil:
 		return Principal{}, err
-	case token.ID == "":
+	case token.ID == "" || token.Kind != kind:
+		d.wrong.add(from)
 		return Principal{}, ErrUnknownToken
 	case token.Revoked:
 		return Principal{}, ErrRevoked
 	case calendar.Day(d.clock()) >= token.ExpiresOn:
 		return Principal{}, ErrExpired
 	}
-	return Principal{
-		Token: token.ID, Role: token.Role, Centre: token.Centre,
-		Archived: caller.Archived, Pools: caller.Pools, Wrong: caller.Wrong,
-	}, nil
+	p := principal(caller)
+	p.Kind, p.ID, p.Label, p.Role, p.Centre = Machine, token.ID, token.Label, token.Role, token.Centre
+	if kind == store.KindDevice {
+		p.Kind = Device
+	}
+	d.let(token.Hash)
+	return p, nil
+}
+
+func (d *Door) session(ctx context.Context, secret, from string) (Principal, error) {
+	caller, err := d.look(ctx, secret, from)
+	session, member := caller.Session, caller.Member
+	switch {
+	case err != nil:
+		return Principal{}, err
+	case session.Member == "":
+		d.wrong.add(from)
+		return Principal{}, ErrSignedOut
+	case member.Removed || hasEnded(session, member.Role, d.lastUse(session), d.clock()):
+		return Principal{}, ErrSignedOut
+	}
+	p := principal(caller)
+	p.Kind, p.ID, p.Label, p.Role, p.Centre, p.Session = Seat, member.ID, member.Label, member.Role, member.Centre, session
+	d.let(session.Hash)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.uses.Sessions[session.Hash] = calendar.Quarter(d.clock())
+	return p, nil
+}
+
+// principal is what callers of every kind have in common.
+func principal(caller store.Caller) Principal {
+	return Principal{Archived: caller.Archived, Pools: caller.Pools, Wrong: caller.Wrong}
+}
+
+// look asks the store for the caller who has a secret.
+func (d *Door) look(ctx context.Context, secret, from string) (store.Caller, error) {
+	sum := hash(secret)
+	if err := d.wrong.check(from); err != nil && !d.knows(sum) {
+		return store.Caller{}, err
+	}
+	return d.callers.Ask(ctx, sum)
+}
+
+func (d *Door) knows(sum [32]byte) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	at, known := d.known[sum]
+	return known && d.clock().Sub(at) < knownFor
+}
+
+// let remembers that a hash let somebody in.
+func (d *Door) let(sum [32]byte) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.known[sum] = d.clock()
+}
+
+// Note notes the use of a machine's token, to the day. Not every call is to be noted: the last use of a
+// centre's token would tell of its last arrival.
+func (d *Door) Note(machine Principal) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.uses.Tokens[machine.ID] = calendar.Day(d.clock())
+}
+
+// lastUse is when a session was last used, as far as the store or this process knows.
+func (d *Door) lastUse(session store.Session) time.Time {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if here := d.uses.Sessions[session.Hash]; here.After(session.UsedAt) {
+		return here
+	}
+	return session.UsedAt
+}
+
+// Uses returns the uses since the call before, to be given to store.Sessions.Used; when that fails, give
+// them back to Remember. It forgets what has not come for long.
+func (d *Door) Uses() store.Uses {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	uses := d.uses
+	d.forgetUses()
+	for sum, at := range d.known {
+		if d.clock().Sub(at) >= knownFor {
+			delete(d.known, sum)
+		}
+	}
+	return uses
+}
+
+// Remember takes uses back that could not be written. Later ones stay.
+func (d *Door) Remember(uses store.Uses) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for sum, at := range uses.Sessions {
+		if at.After(d.uses.Sessions[sum]) {
+			d.uses.Sessions[sum] = at
+		}
+	}
+	for id, on := range uses.Tokens {
+		d.uses.Tokens[id] = max(on, d.uses.Tokens[id])
+	}
+}
+
+func (d *Door) forgetUses() {
+	d.uses = store.Uses{Sessions: map[[32]byte]time.Time{}, Tokens: map[string]string{}}
 }

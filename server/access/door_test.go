@@ -39,7 +39,7 @@ func TestATokenTellsWhoCalls(t *testing.T) {
 	} {
 		secret, token := create(t, s, Request{Label: "desk 1", Role: c.role, Centre: c.centre, Validity: day}, now)
 		principal, err := authenticate(t, s, secret, now)
-		c.want.Token, c.want.Role, c.want.Centre = token.ID, c.role, c.centre
+		c.want.Kind, c.want.ID, c.want.Label, c.want.Role, c.want.Centre = Machine, token.ID, token.Label, c.role, c.centre
 		if err != nil || fmt.Sprint(principal) != fmt.Sprint(c.want) {
 			t.Errorf("got %+v (%v), want %+v", principal, err, c.want)
 		}
@@ -101,7 +101,7 @@ func (r *register) Callers(ctx context.Context, hashes [][32]byte) ([]store.Call
 	callers := make([]store.Caller, len(hashes))
 	for i, hash := range hashes {
 		if id, known := r.ids[hash]; known {
-			callers[i].Token = store.Token{ID: id, Hash: hash, Role: store.RoleCounsellor, ExpiresOn: "2099-01-01", Revoked: revoked}
+			callers[i].Token = store.Token{ID: id, Hash: hash, Role: store.RoleCounsellor, ExpiresOn: "2099-01-01", Revoked: revoked, Kind: store.KindMachine}
 		}
 	}
 	return callers, nil
@@ -138,9 +138,9 @@ func atDoor(t *testing.T, test func(t *testing.T, d *Door, r *register)) {
 func come(ctx context.Context, d *Door, secret string) <-chan error {
 	answers := make(chan error, 1)
 	go func() {
-		principal, err := d.Authenticate(ctx, secret)
-		if err == nil && principal.Token != secret {
-			err = fmt.Errorf("%q became %q", secret, principal.Token)
+		principal, err := d.Authenticate(ctx, Credentials{Bearer: secret}, "")
+		if err == nil && principal.ID != secret {
+			err = fmt.Errorf("%q became %q", secret, principal.ID)
 		}
 		answers <- err
 	}()
@@ -157,7 +157,7 @@ func TestThoseAtTheDoorAreReadTogether(t *testing.T) {
 			answers = append(answers, come(t.Context(), d, fmt.Sprint(i)))
 		}
 		stranger, twice := come(t.Context(), d, "stranger"), come(t.Context(), d, "0")
-		if err := <-come(t.Context(), d, ""); !errors.Is(err, ErrNoToken) {
+		if err := <-come(t.Context(), d, ""); !errors.Is(err, ErrNobody) {
 			t.Errorf("without a token: %v", err)
 		}
 		open()

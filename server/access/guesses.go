@@ -37,16 +37,21 @@ func (l Limits) Check() error {
 // LimitError says that too many wrong codes came, and when to try again.
 type LimitError struct{ RetryAfter time.Duration }
 
-// Error says what to do next. It rounds up: a second too early would be too early.
+// Error says what to do next.
 func (e *LimitError) Error() string {
+	return "too many wrong codes; try again in " + inWords(e.RetryAfter)
+}
+
+// inWords says how long to wait. It rounds up: a second too early would be too early.
+func inWords(wait time.Duration) string {
 	unit, name := time.Hour, "hours"
 	switch {
-	case e.RetryAfter < 2*time.Minute:
+	case wait < 2*time.Minute:
 		unit, name = time.Second, "seconds"
-	case e.RetryAfter < 2*time.Hour:
+	case wait < 2*time.Hour:
 		unit, name = time.Minute, "minutes"
 	}
-	return fmt.Sprintf("too many wrong codes; try again in %d %s", (e.RetryAfter+unit-1)/unit, name)
+	return fmt.Sprintf("%d %s", (wait+unit-1)/unit, name)
 }
 
 // Guesses limits the wrong codes of each centre. The counts lie in the store and outlive a restart,

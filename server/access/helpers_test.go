@@ -37,7 +37,7 @@ func authenticate(t *testing.T, tokens store.Tokens, secret string, now time.Tim
 	t.Helper()
 	door := NewDoor(tokens, func() time.Time { return now })
 	defer door.Close()
-	return door.Authenticate(t.Context(), secret)
+	return door.Authenticate(t.Context(), Credentials{Bearer: secret}, "")
 }
 
 // isNobody reports whether a principal tells nothing.
@@ -60,7 +60,7 @@ func openLimits(t *testing.T) storedLimits {
 	s := storedLimits{Store: openStore(t), hash: [32]byte{1}}
 	err := errors.Join(
 		s.CreateCentre(t.Context(), store.Centre{ID: "a", Name: "A", Type: store.TypeCAW}),
-		s.CreateToken(t.Context(), store.Token{ID: "a", Hash: s.hash, Role: store.RoleIntake, Centre: "a"}),
+		s.CreateToken(t.Context(), store.Token{ID: "a", Hash: s.hash, Role: store.RoleIntake, Centre: "a", Kind: store.KindMachine}),
 	)
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"net"
+	"net/netip"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -21,6 +22,7 @@ import (
 
 	client "aankomst/clients/go"
 	aankomstv1 "aankomst/proto/aankomst/v1"
+	"aankomst/clients/web"
 	"aankomst/refcode"
 	"aankomst/server"
 	"aankomst/server/access"
@@ -64,6 +66,10 @@ type Options struct {
 	Folder string
 	// Now is where the clock stands at first; Noon by default.
 	Now time.Time
+	// SSO is the provider of single sign-on; none by default.
+	SSO access.SSOSettings
+	// Proxies are believed in what they say of the address of a caller; none by default.
+	Proxies []netip.Prefix
 }
 
 // Fixture is a running server.
@@ -80,6 +86,8 @@ type Fixture struct {
 	GRPC    string
 	HTTP    string
 	Metrics string
+	// Origin is where browsers find the pages: HTTP, by the name of localhost.
+	Origin string
 	// Identity opens escrow copies.
 	Identity   *age.X25519Identity
 	Connection *grpc.ClientConn
@@ -252,12 +260,19 @@ func (f *Fixture) serve(options Options) {
 	if limits == (access.Limits{}) {
 		limits = access.DefaultLimits
 	}
+	listeners := server.Listeners{GRPC: f.listen(), HTTP: f.listen(), Metrics: f.listen(), TLS: options.TLS}
+	_, port, err := net.SplitHostPort(listeners.HTTP.Addr().String())
+	f.must(err)
+	f.Origin = "http://localhost:" + port
+	if options.TLS != nil {
+		f.Origin = "https://localhost:" + port
+	}
 	s, err := server.New(server.Deps{
 		Store: f.Pulse, Keeper: f.Keeper, Policy: release.Current, Limits: limits, Clock: f.Clock.Now,
-		Log: slog.New(slog.NewJSONHandler(f.Logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Log:    slog.New(slog.NewJSONHandler(f.Logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Origin: f.Origin, Pages: web.Pages, SSO: options.SSO, Proxies: options.Proxies,
 	})
 	f.must(err)
-	listeners := server.Listeners{GRPC: f.listen(), HTTP: f.listen(), Metrics: f.listen(), TLS: options.TLS}
 	f.GRPC = listeners.GRPC.Addr().String()
 	f.Metrics = "http://" + listeners.Metrics.Addr().String() + "/metrics"
 	f.HTTP = "http://" + listeners.HTTP.Addr().String()
@@ -300,9 +315,49 @@ func (f *Fixture) Stop() { f.stop() }
 // Centre is for store.RoleIntake alone.
 func (f *Fixture) Token(role store.Role, centre string) string {
 	f.t.Helper()
-	secret, _, err := access.Create(context.Background(), f.Store, access.Request{
+	secret, _, err := access.CreateToken(context.Background(), f.Store, access.Request{
 		Label: "test " + string(role), Role: role, Centre: centre, Validity: 365 * 24 * time.Hour,
 	}, f.Clock.Now())
+	f.must(err)
+	return secret
+}
+
+// Member makes a member of a role and returns its ID. Centre is for store.RoleIntake alone.
+func (f *Fixture) Member(role store.Role, centre string) string {
+	f.t.Helper()
+	_, member, _, err := access.CreateMember(context.Background(), f.Store, access.SeatRequest{
+		Label: "test " + string(role), Role: role, Centre: centre,
+	}, f.Clock.Now())
+	f.must(err)
+	return member.ID
+}
+
+// Session makes a member of a role who is signed in, with a fresh proof, and returns the secret of the
+// session. Centre is for store.RoleIntake alone.
+func (f *Fixture) Session(role store.Role, centre string) string {
+	f.t.Helper()
+	return f.SignIn(f.Member(role, centre))
+}
+
+// SignIn signs a member in, as if with a passkey, and returns the secret of the session.
+func (f *Fixture) SignIn(member string) string {
+	f.t.Helper()
+	found, err := f.Store.GetMember(context.Background(), member)
+	f.must(err)
+	secret, session := access.NewSession(found, f.Clock.Now())
+	f.must(f.Store.StartSession(context.Background(), session, store.PasskeyUse{}))
+	return secret
+}
+
+// Device enrols a device of a centre and returns its secret.
+func (f *Fixture) Device(centre string) string {
+	f.t.Helper()
+	ctx := context.Background()
+	invitation, _, _, err := access.InviteDevice(ctx, f.Store, "test device", centre, f.Clock.Now())
+	f.must(err)
+	signIns, err := access.NewSignIns(f.Store, access.NewAttempts(f.Store, f.Clock.Now), f.Origin, access.SSOSettings{}, f.Clock.Now)
+	f.must(err)
+	secret, _, err := signIns.EnrolDevice(ctx, "", invitation)
 	f.must(err)
 	return secret
 }

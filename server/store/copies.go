@@ -10,7 +10,7 @@ import (
 type Copies interface {
 	// Snapshot calls do once with what is kept in one state of the store, which is not older than the
 	// call, and returns its error as it is. The store can be used meanwhile; but CreateCohort, Settle,
-	// Rewrite and entering StageClosed may find it in their way, and then wrap ErrUnavailable.
+	// Rewrite, Used and entering StageClosed may find it in their way, and then wrap ErrUnavailable.
 	Snapshot(ctx context.Context, do func(Snapshot) error) error
 	// Fill puts a snapshot into an empty store, where it is then read as it was. ErrConflict when anything
 	// is kept there already. An error that from.Spent yields is returned as it is. Spent codes are
@@ -18,7 +18,8 @@ type Copies interface {
 	Fill(ctx context.Context, from Snapshot) error
 }
 
-// Snapshot is everything that a store keeps, but for which processes hold keys. Its lists are in the
+// Snapshot is everything that a store keeps, but for which processes hold keys, and for what begins and
+// ends with signing in: sessions, ceremonies, invitations and attempts. Its lists are in the
 // order in which the store lists them; drafts are ordered by year before that.
 type Snapshot struct {
 	Centres []Centre
@@ -28,6 +29,11 @@ type Snapshot struct {
 	// WrongCodes are those of each centre that has any, by its ID.
 	WrongCodes map[string]WrongCodes
 	Tokens     []Token
+	Members    []Member
+	// Passkeys are those of all members.
+	Passkeys []Passkey
+	// Acts are the whole record.
+	Acts       []Act
 	Drafts     []Draft
 	Releases   []Release
 	Statements []Statement

@@ -1,5 +1,5 @@
 // Package store is the contract between the server and what it keeps: counters, spent codes,
-// cohorts, centres, tokens, releases and statements. Backends implement Store in their own dialect and
+// cohorts, centres, releases, statements, who may come in, and the record of administration. Backends implement Store in their own dialect and
 // pass the suite in storetest.
 //
 // Three rules bind every backend, and the promises of docs/protocol.md rest on them:
@@ -51,8 +51,11 @@ type Store interface {
 	Centres
 	Limits
 	Tokens
+	Members
+	Sessions
 	Releases
 	Statements
+	Acts
 	Copies
 
 	// Ping writes and reads one row durably, so that it fails when a call would.
@@ -140,19 +143,24 @@ type Limits interface {
 	AddWrongCode(ctx context.Context, centre, day string, quarter time.Time) (WrongCodes, error)
 }
 
-// Tokens keeps bearer tokens, hashed.
+// Tokens keeps the tokens of machines and devices, hashed.
 type Tokens interface {
 	// CreateToken stores a token. ErrExists when its ID or hash is taken; ErrNotFound when it names a
 	// centre that does not exist.
 	CreateToken(ctx context.Context, token Token) error
-	// Callers returns, for each of at most MaxCallers hashes in the order given, who calls with the token
-	// of that hash, revoked and expired ones included; the zero Caller when no token has it. All are read
-	// in one state of the store, which is not older than the call: this is how one process learns of what
-	// another has just revoked, archived or counted.
+	// RotateToken stores a token in the place of another of the same kind, which is accepted until a day
+	// that is not after its own. ErrNotFound when there is no such token; ErrConflict when it is revoked, or of
+	// another kind; ErrExists, and ErrNotFound of a centre, as for CreateToken.
+	RotateToken(ctx context.Context, id string, replacement Token, until string) error
+	// Callers returns, for each of at most MaxCallers hashes in the order given, who calls with the token or
+	// session of that hash, revoked, expired and ended ones and those of removed members included; the zero
+	// Caller when nothing has it. All are read in one state of the store, which is not older than the call:
+	// this is how one process learns of what another has just revoked, archived or counted.
 	Callers(ctx context.Context, hashes [][32]byte) ([]Caller, error)
 	// ListTokens returns all tokens by ID.
 	ListTokens(ctx context.Context) ([]Token, error)
-	// RevokeToken revokes a token for good; revoking one twice is no error. ErrNotFound otherwise.
+	// RevokeToken revokes a token for good, and its invitation is gone; revoking one twice is no error.
+	// ErrNotFound otherwise.
 	RevokeToken(ctx context.Context, id string) error
 }
 

@@ -250,7 +250,7 @@ const (
 	RoleAdministrator Role = "ADMINISTRATOR"
 )
 
-// Token is a bearer token without its secret.
+// Token is a token of a machine or a device, without its secret.
 type Token struct {
 	// ID names the token to people; it is no secret.
 	ID string
@@ -264,12 +264,19 @@ type Token struct {
 	// ExpiresOn is the first day (YYYY-MM-DD, Europe/Brussels) on which it is refused.
 	ExpiresOn string
 	Revoked   bool
+	Kind      TokenKind
+	// UsedOn is the last day on which it was used, as far as Used has told; empty when never.
+	UsedOn string
 }
 
-// Caller is who calls with a token, and what a call of theirs asks of the store.
+// Caller is who calls with a token or in a session, and what a call of theirs asks of the store.
 type Caller struct {
+	// Token is zero for a session.
 	Token Token
-	// Archived says that the token's centre is. This and what follows is zero for a token without one.
+	// Session is zero for a token, and so is its Member.
+	Session Session
+	Member  Member
+	// Archived says that the token's or member's centre is. This and what follows is zero without one.
 	Archived bool
 	// Pools are the pools that the centre is in, of every cohort, ordered by year.
 	Pools []PoolOf

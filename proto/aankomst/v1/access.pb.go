@@ -86,13 +86,25 @@ func (Access_Role) EnumDescriptor() ([]byte, []int) {
 // to everyone.
 type Access struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The roles that may call the method.
+	// The roles that may call the method, signed in or with a token.
 	Roles []Access_Role `protobuf:"varint,1,rep,packed,name=roles,proto3,enum=aankomst.v1.Access_Role" json:"roles,omitempty"`
 	// Everyone may call the method, without signing in.
 	Public bool `protobuf:"varint,2,opt,name=public,proto3" json:"public,omitempty"`
 	// The method administers: its calls are logged, with time and outcome. Nothing about a call of any
 	// other method is logged or counted singly, since a log of them would be a diary of conversations.
-	Logged        bool `protobuf:"varint,3,opt,name=logged,proto3" json:"logged,omitempty"`
+	Logged bool `protobuf:"varint,3,opt,name=logged,proto3" json:"logged,omitempty"`
+	// Only a member who is signed in may call the method: no token may, and no device.
+	Seats bool `protobuf:"varint,4,opt,name=seats,proto3" json:"seats,omitempty"`
+	// Only a member who proved in the last quarters of an hour who they are may call the method: no token
+	// may, and no device. It implies seats.
+	Fresh bool `protobuf:"varint,5,opt,name=fresh,proto3" json:"fresh,omitempty"`
+	// An enrolled device of a centre may call the method too. It has the role INTAKE, and nothing else that
+	// this role may do.
+	Devices bool `protobuf:"varint,6,opt,name=devices,proto3" json:"devices,omitempty"`
+	// That a token of any role called the method is noted as its last use, to the day. Of other methods that is
+	// noted of coordinators' and administrators' tokens alone: the last use of a centre's token would be a
+	// diary of its arrivals.
+	Noted         bool `protobuf:"varint,7,opt,name=noted,proto3" json:"noted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -148,6 +160,34 @@ func (x *Access) GetLogged() bool {
 	return false
 }
 
+func (x *Access) GetSeats() bool {
+	if x != nil {
+		return x.Seats
+	}
+	return false
+}
+
+func (x *Access) GetFresh() bool {
+	if x != nil {
+		return x.Fresh
+	}
+	return false
+}
+
+func (x *Access) GetDevices() bool {
+	if x != nil {
+		return x.Devices
+	}
+	return false
+}
+
+func (x *Access) GetNoted() bool {
+	if x != nil {
+		return x.Noted
+	}
+	return false
+}
+
 var file_aankomst_v1_access_proto_extTypes = []protoimpl.ExtensionInfo{
 	{
 		ExtendedType:  (*descriptorpb.MethodOptions)(nil),
@@ -171,11 +211,15 @@ var File_aankomst_v1_access_proto protoreflect.FileDescriptor
 
 const file_aankomst_v1_access_proto_rawDesc = "" +
 	"\n" +
-	"\x18aankomst/v1/access.proto\x12\vaankomst.v1\x1a google/protobuf/descriptor.proto\"\xc6\x01\n" +
+	"\x18aankomst/v1/access.proto\x12\vaankomst.v1\x1a google/protobuf/descriptor.proto\"\xa2\x02\n" +
 	"\x06Access\x12.\n" +
 	"\x05roles\x18\x01 \x03(\x0e2\x18.aankomst.v1.Access.RoleR\x05roles\x12\x16\n" +
 	"\x06public\x18\x02 \x01(\bR\x06public\x12\x16\n" +
-	"\x06logged\x18\x03 \x01(\bR\x06logged\"\\\n" +
+	"\x06logged\x18\x03 \x01(\bR\x06logged\x12\x14\n" +
+	"\x05seats\x18\x04 \x01(\bR\x05seats\x12\x14\n" +
+	"\x05fresh\x18\x05 \x01(\bR\x05fresh\x12\x18\n" +
+	"\adevices\x18\x06 \x01(\bR\adevices\x12\x14\n" +
+	"\x05noted\x18\a \x01(\bR\x05noted\"\\\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x0e\n" +
 	"\n" +

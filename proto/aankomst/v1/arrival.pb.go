@@ -362,14 +362,14 @@ const file_aankomst_v1_arrival_proto_rawDesc = "" +
 	"\x13UndoArrivalResponse\"9\n" +
 	"\x1fRecordArrivalWithoutCodeRequest\x12\x16\n" +
 	"\x06cohort\x18\x01 \x01(\rR\x06cohort\"\"\n" +
-	" RecordArrivalWithoutCodeResponse2\xd2\x02\n" +
-	"\x0eArrivalService\x12b\n" +
-	"\x0eConfirmArrival\x12\".aankomst.v1.ConfirmArrivalRequest\x1a#.aankomst.v1.ConfirmArrivalResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x02\x12Y\n" +
-	"\vUndoArrival\x12\x1f.aankomst.v1.UndoArrivalRequest\x1a .aankomst.v1.UndoArrivalResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x02\x12\x80\x01\n" +
-	"\x18RecordArrivalWithoutCode\x12,.aankomst.v1.RecordArrivalWithoutCodeRequest\x1a-.aankomst.v1.RecordArrivalWithoutCodeResponse\"\a\x8a\xb5\x18\x03\n" +
-	"\x01\x02B'Z%aankomst/proto/aankomst/v1;aankomstv1b\x06proto3"
+	" RecordArrivalWithoutCodeResponse2\xd8\x02\n" +
+	"\x0eArrivalService\x12d\n" +
+	"\x0eConfirmArrival\x12\".aankomst.v1.ConfirmArrivalRequest\x1a#.aankomst.v1.ConfirmArrivalResponse\"\t\x8a\xb5\x18\x05\n" +
+	"\x01\x020\x01\x12[\n" +
+	"\vUndoArrival\x12\x1f.aankomst.v1.UndoArrivalRequest\x1a .aankomst.v1.UndoArrivalResponse\"\t\x8a\xb5\x18\x05\n" +
+	"\x01\x020\x01\x12\x82\x01\n" +
+	"\x18RecordArrivalWithoutCode\x12,.aankomst.v1.RecordArrivalWithoutCodeRequest\x1a-.aankomst.v1.RecordArrivalWithoutCodeResponse\"\t\x8a\xb5\x18\x05\n" +
+	"\x01\x020\x01B'Z%aankomst/proto/aankomst/v1;aankomstv1b\x06proto3"
 
 var (
 	file_aankomst_v1_arrival_proto_rawDescOnce sync.Once

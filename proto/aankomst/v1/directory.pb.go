@@ -1917,7 +1917,7 @@ const file_aankomst_v1_directory_proto_rawDesc = "" +
 	"\x13CloseCohortResponse\x12+\n" +
 	"\x06cohort\x18\x01 \x01(\v2\x13.aankomst.v1.CohortR\x06cohort\x12\x1a\n" +
 	"\bdestroys\x18\x02 \x03(\tR\bdestroys\x12\x1b\n" +
-	"\twaits_for\x18\x03 \x03(\tR\bwaitsFor2\x8c\b\n" +
+	"\twaits_for\x18\x03 \x03(\tR\bwaitsFor2\x90\b\n" +
 	"\x10DirectoryService\x12\\\n" +
 	"\vListCentres\x12\x1f.aankomst.v1.ListCentresRequest\x1a .aankomst.v1.ListCentresResponse\"\n" +
 	"\x8a\xb5\x18\x06\n" +
@@ -1936,14 +1936,14 @@ const file_aankomst_v1_directory_proto_rawDesc = "" +
 	"\vListCohorts\x12\x1f.aankomst.v1.ListCohortsRequest\x1a .aankomst.v1.ListCohortsResponse\"\x06\x8a\xb5\x18\x02\x10\x01\x12G\n" +
 	"\tGetCohort\x12\x1d.aankomst.v1.GetCohortRequest\x1a\x13.aankomst.v1.Cohort\"\x06\x8a\xb5\x18\x02\x10\x01\x12T\n" +
 	"\tPlanPools\x12\x1d.aankomst.v1.PlanPoolsRequest\x1a\x1e.aankomst.v1.PlanPoolsResponse\"\b\x8a\xb5\x18\x04\n" +
-	"\x02\x03\x04\x12X\n" +
+	"\x02\x03\x04\x12Z\n" +
 	"\n" +
-	"OpenCohort\x12\x1e.aankomst.v1.OpenCohortRequest\x1a\x1f.aankomst.v1.OpenCohortResponse\"\t\x8a\xb5\x18\x05\n" +
-	"\x01\x04\x18\x01\x12V\n" +
+	"OpenCohort\x12\x1e.aankomst.v1.OpenCohortRequest\x1a\x1f.aankomst.v1.OpenCohortResponse\"\v\x8a\xb5\x18\a\n" +
+	"\x01\x04\x18\x01(\x01\x12V\n" +
 	"\x0fAddCentreToPool\x12#.aankomst.v1.AddCentreToPoolRequest\x1a\x13.aankomst.v1.Cohort\"\t\x8a\xb5\x18\x05\n" +
-	"\x01\x04\x18\x01\x12[\n" +
-	"\vCloseCohort\x12\x1f.aankomst.v1.CloseCohortRequest\x1a .aankomst.v1.CloseCohortResponse\"\t\x8a\xb5\x18\x05\n" +
-	"\x01\x04\x18\x01B'Z%aankomst/proto/aankomst/v1;aankomstv1b\x06proto3"
+	"\x01\x04\x18\x01\x12]\n" +
+	"\vCloseCohort\x12\x1f.aankomst.v1.CloseCohortRequest\x1a .aankomst.v1.CloseCohortResponse\"\v\x8a\xb5\x18\a\n" +
+	"\x01\x04\x18\x01(\x01B'Z%aankomst/proto/aankomst/v1;aankomstv1b\x06proto3"
 
 var (
 	file_aankomst_v1_directory_proto_rawDescOnce sync.Once

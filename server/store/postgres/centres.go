@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -10,7 +11,12 @@ import (
 
 // CreateCentre implements store.Centres.
 func (s *Store) CreateCentre(ctx context.Context, c store.Centre) error {
-	return s.write(ctx, func(tx tx) error { return createCentre(tx, c) })
+	return s.write(ctx, func(tx tx) error {
+		if err := createCentre(tx, c); err != nil {
+			return err
+		}
+		return note(tx, store.ActCentreCreated(c))
+	})
 }
 
 func createCentre(tx tx, c store.Centre) error {
@@ -36,16 +42,23 @@ func scanCentre(row pgx.CollectableRow) (c store.Centre, err error) {
 // UpdateCentre implements store.Centres. It keeps others from updating that centre while change runs,
 // which may run again when the database is lost.
 func (s *Store) UpdateCentre(ctx context.Context, id string, change func(*store.Centre) error) (updated store.Centre, err error) {
-	err = s.write(ctx, func(tx tx) (err error) {
-		if updated, err = one(tx, scanCentre, selectCentres+` WHERE id = $1 FOR UPDATE`, id); err != nil {
+	err = s.write(ctx, func(tx tx) error {
+		was, err := one(tx, scanCentre, selectCentres+` WHERE id = $1 FOR UPDATE`, id)
+		if err != nil {
 			return err
 		}
+		updated = was
+		updated.Languages = slices.Clone(was.Languages) // change may write into it
 		if err := change(&updated); err != nil {
 			return failure{err}
 		}
 		updated.ID = id
-		return tx.exec(`UPDATE centres SET name = $1, type = $2, region = $3, town = $4, phone = $5, email = $6, website = $7,
+		err = tx.exec(`UPDATE centres SET name = $1, type = $2, region = $3, town = $4, phone = $5, email = $6, website = $7,
 			languages = $8, intake = $9, wait = $10, capacity_on = $11, archived = $12 WHERE id = $13`, centreColumns(updated)...)
+		if err != nil {
+			return err
+		}
+		return note(tx, store.ActCentreUpdated(was, updated))
 	})
 	if err != nil {
 		return store.Centre{}, err
@@ -69,21 +82,4 @@ func (s *Store) ListCentres(ctx context.Context) (centres []store.Centre, err er
 		return err
 	})
 	return centres, err
-}
-
-// list keeps an empty list from being stored as none.
-func list[T any](values []T) []T {
-	if values == nil {
-		return []T{}
-	}
-	return values
-}
-
-// one runs a query that gives one row, or store.ErrNotFound.
-func one[T any](t tx, scan func(pgx.CollectableRow) (T, error), query string, args ...any) (found T, err error) {
-	rows, err := t.Query(t.ctx, query, args...)
-	if err != nil {
-		return found, err
-	}
-	return pgx.CollectExactlyOneRow(rows, scan)
 }

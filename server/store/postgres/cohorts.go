@@ -15,12 +15,17 @@ import (
 // year that a statement covers is refused by the schema.
 func (s *Store) CreateCohort(ctx context.Context, c store.Cohort) error {
 	c.Stage = store.StageOpen
-	return s.write(ctx, func(tx tx) error { return createCohort(tx, c) })
+	return s.write(ctx, func(tx tx) error {
+		if err := createCohort(tx, c); err != nil {
+			return err
+		}
+		return note(tx, store.ActCohortOpened(c))
+	})
 }
 
 // createCohort makes a cohort in its stage, with a place for its spent codes unless it is closed.
 func createCohort(tx tx, c store.Cohort) error {
-	if err := takeYear(tx, c.Year, true); err != nil {
+	if err := alone(tx, lockYear, c.Year); err != nil {
 		return err
 	}
 	err := tx.exec(`INSERT INTO cohorts (year, layout, public_key, stage, opened_on, escrow_recipients, escrow_digest)
@@ -115,7 +120,7 @@ func (s *Store) GetCohort(ctx context.Context, year int) (cohort store.Cohort, e
 // AddToPool implements store.Cohorts.
 func (s *Store) AddToPool(ctx context.Context, year int, pool uint32, centre string) error {
 	return s.write(ctx, func(tx tx) error {
-		if err := takeYear(tx, year, false); err != nil {
+		if err := inCommon(tx, lockYear, year); err != nil {
 			return err
 		}
 		stage, err := stageOf(tx, year)
@@ -125,7 +130,10 @@ func (s *Store) AddToPool(ctx context.Context, year int, pool uint32, centre str
 		if stage != store.StageOpen {
 			return store.ErrConflict
 		}
-		return addToPool(tx, year, pool, centre)
+		if err := addToPool(tx, year, pool, centre); err != nil {
+			return err
+		}
+		return note(tx, store.ActPoolJoined(year, pool, centre))
 	})
 }
 
@@ -137,7 +145,7 @@ func stageOf(tx tx, year int) (stage store.Stage, err error) {
 // ones read the new stage.
 func (s *Store) AdvanceCohort(ctx context.Context, year int, from, to store.Stage) error {
 	return s.write(ctx, func(tx tx) error {
-		if err := takeYear(tx, year, true); err != nil {
+		if err := alone(tx, lockYear, year); err != nil {
 			return err
 		}
 		stage, err := stageOf(tx, year)
@@ -150,14 +158,20 @@ func (s *Store) AdvanceCohort(ctx context.Context, year int, from, to store.Stag
 		if err := tx.exec(`UPDATE cohorts SET stage = $1 WHERE year = $2`, to, year); err != nil {
 			return err
 		}
-		if to != store.StageClosed {
-			return nil
+		if to == store.StageClosed {
+			if err := dropSpent(tx, year); err != nil {
+				return err
+			}
 		}
-		if err := soon(tx); err != nil {
-			return err
-		}
-		return tx.exec(`DROP TABLE ` + partition(year))
+		return note(tx, store.ActCohortAdvanced(year, to))
 	})
+}
+
+func dropSpent(tx tx, year int) error {
+	if err := soon(tx); err != nil {
+		return err
+	}
+	return tx.exec(`DROP TABLE ` + partition(year))
 }
 
 // clock is the database's clock, in seconds since 1970. now() would be that of the beginning of a transaction.

@@ -15,7 +15,7 @@ import (
 // state of the database.
 //
 // What empties or drops a table is kept out before that state is fixed, since PostgreSQL would show the
-// emptied table and not the one of that state.
+// emptied table and not the one of that state. Used, which empties others, is kept out by the counters.
 func (s *Store) Snapshot(ctx context.Context, do func(store.Snapshot) error) error {
 	oneState := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	var done bool
@@ -58,6 +58,15 @@ func snapshotOf(tx tx) (all store.Snapshot, err error) {
 		return all, err
 	}
 	if all.Tokens, err = collect(tx, scanToken, selectTokens+` ORDER BY id COLLATE "C"`); err != nil {
+		return all, err
+	}
+	if all.Members, err = listMembers(tx); err != nil {
+		return all, err
+	}
+	if all.Passkeys, err = listPasskeys(tx, ""); err != nil {
+		return all, err
+	}
+	if all.Acts, err = collect(tx, scanAct, selectActs+` ORDER BY number`); err != nil {
 		return all, err
 	}
 	if all.Drafts, err = collect(tx, scanDraft, selectDrafts+` ORDER BY year, cut_off COLLATE "C"`); err != nil {
@@ -119,10 +128,8 @@ func (s *Store) Fill(ctx context.Context, from store.Snapshot) error {
 		if err := mustBeEmpty(tx); err != nil {
 			return err
 		}
-		for _, centre := range from.Centres {
-			if err := createCentre(tx, centre); err != nil {
-				return err
-			}
+		if err := fillEach(tx, from.Centres, createCentre); err != nil {
+			return err
 		}
 		for i, cohort := range from.Cohorts {
 			if err := fillCohort(tx, cohort, from.Counts[i]); err != nil {
@@ -134,39 +141,54 @@ func (s *Store) Fill(ctx context.Context, from store.Snapshot) error {
 				return err
 			}
 		}
-		for _, token := range from.Tokens {
-			if err := createToken(tx, token); err != nil {
-				return err
-			}
+		if err := fillEach(tx, from.Tokens, createToken); err != nil {
+			return err
 		}
-		for _, draft := range from.Drafts {
-			if err := saveDraft(tx, draft); err != nil {
-				return err
-			}
+		if err := fillEach(tx, from.Members, insertMember); err != nil {
+			return err
 		}
-		for _, release := range from.Releases {
-			if err := insertRelease(tx, release); err != nil {
-				return err
-			}
+		if err := fillEach(tx, from.Passkeys, insertPasskey); err != nil {
+			return err
 		}
-		if err := putStatements(tx, from.Statements); err != nil {
+		if err := fillEach(tx, from.Acts, insertAct); err != nil {
+			return err
+		}
+		if err := fillEach(tx, from.Drafts, saveDraft); err != nil {
+			return err
+		}
+		if err := fillEach(tx, from.Releases, insertRelease); err != nil {
+			return err
+		}
+		if _, err := putStatements(tx, from.Statements); err != nil {
 			return err
 		}
 		return fillSpent(ctx, tx, from.Spent)
 	})
 }
 
+// fillEach inserts each of what a snapshot lists.
+func fillEach[T any](tx tx, all []T, insert func(tx, T) error) error {
+	for _, each := range all {
+		if err := insert(tx, each); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // mustBeEmpty gives store.ErrConflict unless nothing is kept, and keeps others from adding to it.
-// Everything else belongs to a cohort.
+// Everything else belongs to a cohort or a member, or is none of what is copied. The counters come first, as
+// they do in Used.
 func mustBeEmpty(tx tx) error {
-	err := tx.exec(`LOCK TABLE centres, cohorts, wrong_codes, tokens, drafts, releases, statements IN SHARE ROW EXCLUSIVE MODE`)
+	err := tx.exec(`LOCK TABLE counters, centres, cohorts, wrong_codes, tokens, members, acts, drafts, releases, statements
+		IN SHARE ROW EXCLUSIVE MODE`)
 	if err != nil {
 		return err
 	}
 	var kept bool
 	err = tx.row(`SELECT EXISTS (SELECT FROM centres) OR EXISTS (SELECT FROM cohorts) OR EXISTS (SELECT FROM wrong_codes)
 		OR EXISTS (SELECT FROM tokens) OR EXISTS (SELECT FROM drafts) OR EXISTS (SELECT FROM releases)
-		OR EXISTS (SELECT FROM statements)`).Scan(&kept)
+		OR EXISTS (SELECT FROM statements) OR EXISTS (SELECT FROM members) OR EXISTS (SELECT FROM acts)`).Scan(&kept)
 	if err == nil && kept {
 		return store.ErrConflict
 	}

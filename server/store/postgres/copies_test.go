@@ -157,9 +157,10 @@ func TestCallsDoNotWaitForASnapshot(t *testing.T) {
 	ok(t, s.CreateCohort(t.Context(), next))
 	next.Year = 2028
 	heavy := map[string]func() error{
-		"rewriting":        func() error { return s.Rewrite(t.Context()) },
-		"settling":         func() error { return s.Settle(t.Context()) },
-		"opening a cohort": func() error { return s.CreateCohort(t.Context(), next) },
+		"rewriting":             func() error { return s.Rewrite(t.Context()) },
+		"settling":              func() error { return s.Settle(t.Context()) },
+		"writing what was used": func() error { return s.Used(t.Context(), store.Uses{}, quarter(0)) },
+		"opening a cohort":      func() error { return s.CreateCohort(t.Context(), next) },
 		"closing a cohort": func() error {
 			return s.AdvanceCohort(t.Context(), 2026, store.Stages[last-1], store.StageClosed)
 		},

@@ -77,7 +77,7 @@ func passes(err error) bool {
 func ours(err error) bool {
 	var callers failure
 	return errors.As(err, &callers) || errors.Is(err, pgx.ErrNoRows) || errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrExists) ||
-		errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrSchema)
+		errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrLastAdministrator) || errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrSchema)
 }
 
 // failure is an error of a function that a caller handed in.

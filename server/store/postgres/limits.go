@@ -9,14 +9,8 @@ import (
 	"aankomst/server/store"
 )
 
-// quarterHour is the finest time that is kept of a centre.
-const quarterHour = 15 * time.Minute
-
 func scanWrongCodes(row pgx.CollectableRow) (wrong store.WrongCodes, err error) {
-	var quarter int64
-	err = row.Scan(&wrong.Day, &wrong.InDay, &quarter, &wrong.InQuarter)
-	wrong.Quarter = time.Unix(quarter, 0).UTC()
-	return wrong, err
+	return wrong, row.Scan(&wrong.Day, &wrong.InDay, seconds{&wrong.Quarter}, &wrong.InQuarter)
 }
 
 // allWrongCodes reads the wrong codes of every centre, by its ID.
@@ -25,9 +19,8 @@ func allWrongCodes(tx tx) (map[string]store.WrongCodes, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, centre, quarter, wrong := map[string]store.WrongCodes{}, "", int64(0), store.WrongCodes{}
-	_, err = pgx.ForEachRow(rows, []any{&centre, &wrong.Day, &wrong.InDay, &quarter, &wrong.InQuarter}, func() error {
-		wrong.Quarter = time.Unix(quarter, 0).UTC()
+	all, centre, wrong := map[string]store.WrongCodes{}, "", store.WrongCodes{}
+	_, err = pgx.ForEachRow(rows, []any{&centre, &wrong.Day, &wrong.InDay, seconds{&wrong.Quarter}, &wrong.InQuarter}, func() error {
 		all[centre] = wrong
 		return nil
 	})
@@ -36,7 +29,7 @@ func allWrongCodes(tx tx) (map[string]store.WrongCodes, error) {
 
 func setWrongCodes(tx tx, centre string, wrong store.WrongCodes) error {
 	return tx.exec(`INSERT INTO wrong_codes (centre, day, in_day, quarter, in_quarter) VALUES ($1, $2, $3, $4, $5)`,
-		centre, wrong.Day, wrong.InDay, wrong.Quarter.Unix(), wrong.InQuarter)
+		centre, wrong.Day, wrong.InDay, quarterOf(wrong.Quarter), wrong.InQuarter)
 }
 
 // AddWrongCode implements store.Limits.
@@ -50,7 +43,7 @@ func (s *Store) AddWrongCode(ctx context.Context, centre, day string, quarter ti
 				quarter = greatest(kept.quarter, excluded.quarter),
 				in_quarter = 1 + CASE WHEN excluded.quarter > kept.quarter THEN 0 ELSE kept.in_quarter END
 			RETURNING day, in_day, quarter, in_quarter`,
-			centre, day, quarter.UTC().Truncate(quarterHour).Unix())
+			centre, day, quarterOf(quarter))
 		return err
 	})
 	return wrong, err

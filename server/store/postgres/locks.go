@@ -14,18 +14,36 @@ const (
 	lockUndo
 	// lockReleases: alone by whoever appends to the chain.
 	lockReleases
+	// lockMembers: alone by whoever writes more than one table of those that say who may come in. What
+	// they read there stays as it is until they end, and none of them waits for a table that another has
+	// while it has one that the other waits for.
+	lockMembers
+	// lockActs: alone by whoever appends to the record of administration. It is taken after all others.
+	lockActs
 )
 
 // shards is how many rows each counter has. More processes than that can record at once, but wait for
 // each other.
 const shards = 8
 
-// takeYear waits for a year's lock, alone or in common.
-func takeYear(tx tx, year int, alone bool) error {
-	if alone {
-		return tx.exec(`SELECT pg_advisory_xact_lock($1, $2)`, lockYear, year)
+// alone waits for a lock that nobody else has.
+func alone(tx tx, class, number int) error {
+	return tx.exec(`SELECT pg_advisory_xact_lock($1, $2)`, class, number)
+}
+
+// inCommon waits until nobody has a lock alone.
+func inCommon(tx tx, class, number int) error {
+	return tx.exec(`SELECT pg_advisory_xact_lock_shared($1, $2)`, class, number)
+}
+
+// inTurn has a transaction take the lock of members before it does anything.
+func inTurn(do func(tx) error) func(tx) error {
+	return func(tx tx) error {
+		if err := alone(tx, lockMembers, 0); err != nil {
+			return err
+		}
+		return do(tx)
 	}
-	return tx.exec(`SELECT pg_advisory_xact_lock_shared($1, $2)`, lockYear, year)
 }
 
 // soon lets the transaction wait for no table longer than tableTime, from here on.

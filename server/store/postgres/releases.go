@@ -36,7 +36,7 @@ func scanDraft(row pgx.CollectableRow) (d store.Draft, err error) {
 // AppendRelease implements store.Releases.
 func (s *Store) AppendRelease(ctx context.Context, r store.Release) error {
 	return s.write(ctx, func(tx tx) error {
-		if err := tx.exec(`SELECT pg_advisory_xact_lock($1, 0)`, lockReleases); err != nil {
+		if err := alone(tx, lockReleases, 0); err != nil {
 			return err
 		}
 		var published bool
@@ -54,7 +54,10 @@ func (s *Store) AppendRelease(ctx context.Context, r store.Release) error {
 		if r.Number != last.Number+1 || r.Previous != last.Digest {
 			return store.ErrConflict
 		}
-		return insertRelease(tx, r)
+		if err := insertRelease(tx, r); err != nil {
+			return err
+		}
+		return note(tx, store.ActReleasePublished(r))
 	})
 }
 

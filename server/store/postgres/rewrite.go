@@ -46,7 +46,7 @@ func (s *Store) rewrite(ctx context.Context, most int) error {
 
 func rewriteSpent(tx tx, year int, most int) error {
 	// From here on nobody records in this cohort.
-	if err := takeYear(tx, year, true); err != nil {
+	if err := alone(tx, lockYear, year); err != nil {
 		return err
 	}
 	var there bool

@@ -16,33 +16,46 @@ func (s *Store) PutStatements(ctx context.Context, statements []store.Statement)
 		if err := tx.exec(`LOCK TABLE cohorts, statements IN SHARE ROW EXCLUSIVE MODE`); err != nil {
 			return err
 		}
-		return putStatements(tx, statements)
-	})
-}
-
-func putStatements(tx tx, statements []store.Statement) error {
-	for _, s := range statements {
-		err := tx.exec(`INSERT INTO statements (id, from_year, to_year, definition, referrals, arrived_percent, denominator, source)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-			ON CONFLICT (id) DO UPDATE SET from_year = excluded.from_year, to_year = excluded.to_year,
-				definition = excluded.definition, referrals = excluded.referrals, arrived_percent = excluded.arrived_percent,
-				denominator = excluded.denominator, source = excluded.source`,
-			s.ID, s.FromYear, s.ToYear, s.Definition, s.Referrals, s.ArrivedPercent, s.Denominator, s.Source)
+		changed, err := putStatements(tx, statements)
 		if err != nil {
 			return err
 		}
+		for _, each := range changed {
+			if err := note(tx, store.ActStatementPut(each)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// putStatements returns those that were not there as they are.
+func putStatements(tx tx, statements []store.Statement) (changed []store.Statement, err error) {
+	for _, s := range statements {
+		rows, err := tx.changed(`INSERT INTO statements AS kept (id, from_year, to_year, definition, referrals, arrived_percent, denominator, source)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+			ON CONFLICT (id) DO UPDATE SET from_year = excluded.from_year, to_year = excluded.to_year,
+				definition = excluded.definition, referrals = excluded.referrals, arrived_percent = excluded.arrived_percent,
+				denominator = excluded.denominator, source = excluded.source
+			WHERE kept.* IS DISTINCT FROM excluded.*`,
+			s.ID, s.FromYear, s.ToYear, s.Definition, s.Referrals, s.ArrivedPercent, s.Denominator, s.Source)
+		if err != nil {
+			return nil, err
+		}
+		if rows > 0 {
+			changed = append(changed, s)
+		}
 	}
-	return nil
+	return changed, nil
 }
 
 // RemoveStatement implements store.Statements.
 func (s *Store) RemoveStatement(ctx context.Context, id string) error {
 	return s.write(ctx, func(tx tx) error {
-		removed, err := tx.changed(`DELETE FROM statements WHERE id = $1`, id)
-		if err == nil && removed == 0 {
-			return store.ErrNotFound
+		if err := tx.mustChange(`DELETE FROM statements WHERE id = $1`, id); err != nil {
+			return err
 		}
-		return err
+		return note(tx, store.ActStatementRemoved(id))
 	})
 }
 

@@ -7,7 +7,8 @@
 // other's counts.
 //
 // What PostgreSQL would remember of when and in what order things were counted is refused when a
-// connection is made (traces.go), or laid down anew by Rewrite and Settle (rewrite.go).
+// connection is made (traces.go), or laid down anew by Rewrite and Settle (rewrite.go); and by Used what it
+// would remember of who signed in (used.go).
 package postgres
 
 import (

@@ -42,6 +42,15 @@ func (t tx) changed(query string, args ...any) (int64, error) {
 	return rows.CommandTag().RowsAffected(), rows.Err()
 }
 
+// mustChange is exec for what must be there: it gives store.ErrNotFound when it changed no row.
+func (t tx) mustChange(query string, args ...any) error {
+	rows, err := t.changed(query, args...)
+	if err == nil && rows == 0 {
+		return store.ErrNotFound
+	}
+	return err
+}
+
 func (t tx) row(query string, args ...any) pgx.Row { return t.QueryRow(t.ctx, query, args...) }
 
 // together sends queued statements in one round trip and hands each its result.
@@ -54,6 +63,25 @@ func collect[T any](t tx, scan func(pgx.CollectableRow) (T, error), query string
 		return nil, err
 	}
 	return pgx.CollectRows(rows, scan)
+}
+
+// one runs a query that gives one row, or store.ErrNotFound.
+func one[T any](t tx, scan func(pgx.CollectableRow) (T, error), query string, args ...any) (found T, err error) {
+	rows, err := t.Query(t.ctx, query, args...)
+	if err != nil {
+		return found, err
+	}
+	return pgx.CollectExactlyOneRow(rows, scan)
+}
+
+// mustFind gives store.ErrNotFound when a query finds nothing.
+func mustFind(t tx, query string, args ...any) error {
+	var found bool
+	err := t.row(`SELECT EXISTS (`+query+`)`, args...).Scan(&found)
+	if err == nil && !found {
+		return store.ErrNotFound
+	}
+	return err
 }
 
 // read runs do, which makes one statement, and repeats it while the database cannot be reached. The

@@ -17,14 +17,14 @@ import (
 
 // Backup writes a consistent copy, under the same key, to a file that must not exist yet
 // (store.ErrExists). The store can be used meanwhile. The copy is durable when Backup returns nil; a
-// copy that failed is removed.
+// copy that failed is removed. As in a store.Snapshot, what begins and ends with signing in is not in it.
 func (s *Store) Backup(ctx context.Context, path string) error {
 	if err := s.enter(); err != nil {
 		return err
 	}
 	defer s.calls.Done()
 	return withDatabase(s.path, "rw", s.key, func(db *sql.DB) error {
-		return copyTo(ctx, db, path, s.key)
+		return backUp(ctx, db, path, s.key)
 	})
 }
 
@@ -59,7 +59,8 @@ func verify(ctx context.Context, db *sql.DB) error {
 
 // Restore makes a database at path that is a copy of a backup under the same key. The backup is
 // verified before anything is touched; it may have an older schema, which Migrate then brings up to
-// date. A database that is at path already must be open nowhere (store.ErrUnavailable) and is kept
+// date. Nobody is signed in to what is restored, and no invitation holds, whatever the file that it is made
+// of says. A database that is at path already must be open nowhere (store.ErrUnavailable) and is kept
 // beside it, as the first of path.replaced, path.replaced.2 and so on that is free.
 func Restore(ctx context.Context, backup, path string, key [32]byte) (err error) {
 	if err := Verify(ctx, backup, key); err != nil && !errors.Is(err, errOlder) {
@@ -74,7 +75,7 @@ func Restore(ctx context.Context, backup, path string, key [32]byte) (err error)
 		return err
 	}
 	return exchange(path, setAside, func(fresh string) error {
-		return withDatabase(backup, "ro", key, func(db *sql.DB) error { return copyTo(ctx, db, fresh, key) })
+		return withDatabase(backup, "ro", key, func(db *sql.DB) error { return backUp(ctx, db, fresh, key) })
 	})
 }
 
@@ -165,9 +166,38 @@ func replace(path, fresh string) error {
 }
 
 // withDatabase runs do on one connection to a database.
-func withDatabase(path, mode string, key [32]byte, do func(*sql.DB) error) error {
-	db := connect(path, mode, key, 1)
+func withDatabase(path, mode string, key [32]byte, do func(*sql.DB) error, settings ...string) error {
+	db := connect(path, mode, key, 1, settings...)
 	return errors.Join(do(db), plain(db.Close()))
+}
+
+// backUp is copyTo without what begins and ends with signing in: restored, it would let in again who has
+// signed out since.
+func backUp(ctx context.Context, db *sql.DB, path string, key [32]byte) error {
+	if err := copyTo(ctx, db, path, key); err != nil {
+		return err
+	}
+	// A crash leaves a copy that nobody was told of, so that its journal need not be durable.
+	err := withDatabase(path, "rw", key, func(db *sql.DB) error { return signOut(ctx, db) }, "secure_delete = ON", "journal_mode = MEMORY")
+	if err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
+}
+
+// signOut empties the tables of what begins and ends with signing in, as far as the schema has them.
+func signOut(ctx context.Context, db *sql.DB) error {
+	for _, table := range []string{"sessions", "ceremonies", "invitations", "attempts"} {
+		var there bool
+		err := db.QueryRowContext(ctx, `SELECT EXISTS (SELECT * FROM sqlite_schema WHERE name = ?)`, table).Scan(&there)
+		if err == nil && there {
+			_, err = db.ExecContext(ctx, `DELETE FROM `+table)
+		}
+		if err != nil {
+			return settled(ctx, err)
+		}
+	}
+	return nil
 }
 
 // copyTo writes a durable copy of a database to a new file, under a key of its own.

@@ -2,13 +2,19 @@ package sqlite
 
 import (
 	"context"
+	"slices"
 
 	"aankomst/server/store"
 )
 
 // CreateCentre implements store.Centres.
 func (s *Store) CreateCentre(ctx context.Context, c store.Centre) error {
-	return s.write(ctx, func(tx tx) error { return createCentre(tx, c) })
+	return s.write(ctx, func(tx tx) error {
+		if err := createCentre(tx, c); err != nil {
+			return err
+		}
+		return note(tx, store.ActCentreCreated(c))
+	})
 }
 
 func createCentre(tx tx, c store.Centre) error {
@@ -40,16 +46,23 @@ func centre(tx tx, id string) (store.Centre, error) {
 func (s *Store) UpdateCentre(ctx context.Context, id string, change func(*store.Centre) error) (store.Centre, error) {
 	var updated store.Centre
 	var refused error
-	err := s.write(ctx, func(tx tx) (err error) {
-		if updated, err = centre(tx, id); err != nil {
+	err := s.write(ctx, func(tx tx) error {
+		was, err := centre(tx, id)
+		if err != nil {
 			return err
 		}
+		updated = was
+		updated.Languages = slices.Clone(was.Languages) // change may write into it
 		if refused = change(&updated); refused != nil {
 			return refused
 		}
 		updated.ID = id
-		return tx.exec(`UPDATE centres SET name = ?, type = ?, region = ?, town = ?, phone = ?, email = ?, website = ?,
+		err = tx.exec(`UPDATE centres SET name = ?, type = ?, region = ?, town = ?, phone = ?, email = ?, website = ?,
 			languages = ?, intake = ?, wait = ?, capacity_on = ?, archived = ? WHERE id = ?`, centreColumns(updated)...)
+		if err != nil {
+			return err
+		}
+		return note(tx, store.ActCentreUpdated(was, updated))
 	})
 	if refused != nil {
 		return store.Centre{}, refused

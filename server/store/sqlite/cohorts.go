@@ -16,7 +16,10 @@ func (s *Store) CreateCohort(ctx context.Context, c store.Cohort) error {
 		if err := noneOf(tx, `SELECT * FROM statements WHERE ? BETWEEN from_year AND to_year`, c.Year); err != nil {
 			return err
 		}
-		return insertCohort(tx, c)
+		if err := insertCohort(tx, c); err != nil {
+			return err
+		}
+		return note(tx, store.ActCohortOpened(c))
 	})
 }
 
@@ -123,7 +126,10 @@ func (s *Store) AddToPool(ctx context.Context, year int, pool uint32, centre str
 		if stage != store.StageOpen {
 			return store.ErrConflict
 		}
-		return addToPool(tx, year, pool, centre)
+		if err := addToPool(tx, year, pool, centre); err != nil {
+			return err
+		}
+		return note(tx, store.ActPoolJoined(year, pool, centre))
 	})
 }
 
@@ -145,8 +151,8 @@ func (s *Store) AdvanceCohort(ctx context.Context, year int, from, to store.Stag
 			if err := tx.exec(`UPDATE cohorts SET stage = ? WHERE year = ?`, to, year); err != nil {
 				return err
 			}
-			if to != store.StageClosed {
-				return nil
+			if err := note(tx, store.ActCohortAdvanced(year, to)); err != nil || to != store.StageClosed {
+				return err
 			}
 			return tx.exec(`DELETE FROM spent WHERE year = ?`, year)
 		})

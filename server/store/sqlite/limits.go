@@ -9,8 +9,11 @@ import (
 	"aankomst/server/store"
 )
 
-// quarterHour is the finest time that is kept of a centre.
+// quarterHour is the finest time that is kept of anybody.
 const quarterHour = 15 * time.Minute
+
+// quarterOf is the quarter of an hour of a time, as it is kept.
+func quarterOf(t time.Time) int64 { return t.Truncate(quarterHour).Unix() }
 
 func wrongCodes(tx tx, centre string) (wrong store.WrongCodes, err error) {
 	err = tx.row(`SELECT day, in_day, quarter, in_quarter FROM wrong_codes WHERE centre = ?`, centre).

@@ -50,7 +50,10 @@ func (s *Store) AppendRelease(ctx context.Context, r store.Release) error {
 		if r.Number != last.Number+1 || r.Previous != last.Digest {
 			return store.ErrConflict
 		}
-		return insertRelease(tx, r)
+		if err := insertRelease(tx, r); err != nil {
+			return err
+		}
+		return note(tx, store.ActReleasePublished(r))
 	})
 }
 

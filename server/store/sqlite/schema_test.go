@@ -146,12 +146,13 @@ func TestNothingAltersWhatIsAppended(t *testing.T) {
 	for _, insert := range []string{
 		`INSERT INTO drafts VALUES (2026, '2026-06-30', x'00')`,
 		`INSERT INTO releases VALUES (1, 2026, '2026-06-30', x'00', zeroblob(32), zeroblob(32))`,
+		`INSERT INTO acts VALUES (100, 0, 'server', 'x', '', '', zeroblob(32), zeroblob(32))`,
 	} {
 		_, err := s.writer.ExecContext(t.Context(), insert)
 		ok(t, err)
 	}
-	for _, table := range []string{"drafts", "releases", "pool_centres"} {
-		for _, statement := range []string{`UPDATE ` + table + ` SET year = year + 1`, `DELETE FROM ` + table} {
+	for table, column := range map[string]string{"drafts": "year", "releases": "year", "pool_centres": "year", "acts": "at"} {
+		for _, statement := range []string{`UPDATE ` + table + ` SET ` + column + ` = 900`, `DELETE FROM ` + table} {
 			if _, err := s.writer.ExecContext(t.Context(), statement); err == nil {
 				t.Errorf("%s was carried out", statement)
 			}

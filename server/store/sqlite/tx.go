@@ -3,6 +3,8 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+
+	"aankomst/server/store"
 )
 
 // tx is a transaction, with the context that its statements run under.
@@ -25,6 +27,15 @@ func (t tx) changed(query string, args ...any) (int64, error) {
 	return result.RowsAffected()
 }
 
+// mustChange is exec for what must be there: it gives store.ErrNotFound when it changed no row.
+func (t tx) mustChange(query string, args ...any) error {
+	changed, err := t.changed(query, args...)
+	if err == nil && changed == 0 {
+		return store.ErrNotFound
+	}
+	return err
+}
+
 func (t tx) row(query string, args ...any) *sql.Row {
 	return t.QueryRowContext(t.ctx, query, args...)
 }
@@ -36,6 +47,28 @@ func collect[T any](t tx, scan func(scanner) (T, error), query string, args ...a
 		return nil, err
 	}
 	return scanned(rows, scan)
+}
+
+// mustFind gives store.ErrNotFound when a query finds nothing.
+func mustFind(t tx, query string, args ...any) error {
+	found, err := finds(t, query, args...)
+	if err == nil && !found {
+		return store.ErrNotFound
+	}
+	return err
+}
+
+// noneOf gives store.ErrConflict when a query finds anything.
+func noneOf(t tx, query string, args ...any) error {
+	found, err := finds(t, query, args...)
+	if err == nil && found {
+		return store.ErrConflict
+	}
+	return err
+}
+
+func finds(t tx, query string, args ...any) (found bool, err error) {
+	return found, t.row(`SELECT EXISTS (`+query+`)`, args...).Scan(&found)
 }
 
 // scanned gathers what scan makes of each row, and closes the rows.

@@ -42,11 +42,15 @@ func (p *pools) Scan(value any) error {
 	return json.Unmarshal([]byte(text), (*[]store.PoolOf)(p))
 }
 
-// bytes32 reads a column of 32 bytes.
+// bytes32 reads a column of 32 bytes. Where there are none, they are zero.
 type bytes32 [32]byte
 
 // Scan implements sql.Scanner.
 func (b *bytes32) Scan(value any) error {
+	if value == nil {
+		*b = bytes32{}
+		return nil
+	}
 	bytes, ok := value.([]byte)
 	if !ok || len(bytes) != len(b) {
 		return errors.New("sqlite: a value is not 32 bytes")

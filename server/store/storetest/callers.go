@@ -17,7 +17,8 @@ func callers(t *testing.T, s store.Store, hashes ...[32]byte) []store.Caller {
 		t.Fatalf("%d callers for %d hashes", len(all), len(hashes))
 	}
 	for i := range all {
-		all[i].Wrong.Quarter = all[i].Wrong.Quarter.UTC()
+		in := &all[i].Session
+		toUTC(&all[i].Wrong.Quarter, &in.StartedAt, &in.UsedAt, &in.ProvedAt, &in.EndsAt)
 	}
 	return all
 }
@@ -31,11 +32,12 @@ func callersInOrder(t *testing.T, s store.Store) {
 	equal(t, callers(t, s, [32]byte{1}), []store.Caller{{}})
 
 	intake := token("t1", 1)
-	counsellor := store.Token{ID: "t2", Hash: [32]byte{2}, Role: store.RoleCounsellor, ExpiresOn: "2027-01-01"}
-	expired := store.Token{ID: "t3", Hash: [32]byte{3}, Role: store.RoleCoordinator, ExpiresOn: "2001-01-01"}
-	revoked := store.Token{ID: "t4", Hash: [32]byte{4}, Role: store.RoleIntake, Centre: "d", ExpiresOn: "2027-01-01", Revoked: true}
+	counsellor := store.Token{ID: "t2", Hash: [32]byte{2}, Role: store.RoleCounsellor, ExpiresOn: "2027-01-01", Kind: store.KindMachine}
+	expired := store.Token{ID: "t3", Hash: [32]byte{3}, Role: store.RoleCoordinator, ExpiresOn: "2001-01-01", Kind: store.KindMachine}
+	revoked := token("t4", 4)
+	revoked.Centre, revoked.Revoked, revoked.Kind = "d", true, store.KindDevice
 	// Hashes that have much in common are still not the same.
-	nearly := store.Token{ID: "t5", Hash: [32]byte{1, 31: 1}, Role: store.RoleAdministrator, ExpiresOn: "2027-01-01"}
+	nearly := store.Token{ID: "t5", Hash: [32]byte{1, 31: 1}, Role: store.RoleAdministrator, ExpiresOn: "2027-01-01", Kind: store.KindMachine}
 	for _, each := range []store.Token{nearly, revoked, counsellor, expired, intake} {
 		is(t, s.CreateToken(t.Context(), each), nil)
 	}
@@ -65,6 +67,56 @@ func callersInOrder(t *testing.T, s store.Store) {
 	is(t, s.RevokeToken(t.Context(), "t1"), nil)
 	intake.Revoked = true
 	equal(t, callers(t, s, intake.Hash, counsellor.Hash), []store.Caller{{Token: intake, Pools: inPoolOne}, {Token: counsellor}})
+}
+
+func callersInSessions(t *testing.T, s store.Store) {
+	elsewhere := administrator("m2")
+	elsewhere.Subject = [32]byte{7}
+	other := member("m3")
+	other.Centre = "d"
+	withMembers(t, s, member("m1"), elsewhere, other)
+	is(t, s.StartSession(t.Context(), session("m1", 9), store.PasskeyUse{}), nil)
+	is(t, s.CreateToken(t.Context(), token("t1", 8)), nil)
+	_, err := s.UpdateCentre(t.Context(), "d", func(c *store.Centre) error { c.Archived = true; return nil })
+	is(t, err, nil)
+	wrong, err := s.AddWrongCode(t.Context(), "a", "2026-03-01", quarter(0))
+	is(t, err, nil)
+	toUTC(&wrong.Quarter)
+
+	known := map[byte]store.Caller{
+		1: {Session: session("m1", 1), Member: member("m1"), Pools: inPoolOne, Wrong: wrong},
+		2: {Session: session("m2", 2), Member: elsewhere},
+		3: {Session: session("m3", 3), Member: other, Archived: true, Pools: []store.PoolOf{{Year: year, Pool: 2}}},
+		8: {Token: token("t1", 8), Pools: inPoolOne, Wrong: wrong},
+		9: {Session: session("m1", 9), Member: member("m1"), Pools: inPoolOne, Wrong: wrong},
+	}
+	var hashes [][32]byte
+	var want []store.Caller
+	for _, hash := range []byte{3, 8, 5, 1, 9, 2, 1, 0, 8} {
+		hashes = append(hashes, [32]byte{hash})
+		want = append(want, known[hash])
+	}
+	equal(t, callers(t, s, hashes...), want)
+
+	// Signed out, it is nobody from the next call on.
+	is(t, s.EndSession(t.Context(), [32]byte{9}), nil)
+	equal(t, callers(t, s, [32]byte{9}, [32]byte{1}), []store.Caller{{}, known[1]})
+}
+
+func callersWithoutRight(t *testing.T, s store.Store) {
+	withMembers(t, s, member("m1"))
+	ended := session("m1", 2)
+	ended.EndsAt = quarter(-1000)
+	is(t, s.StartSession(t.Context(), ended, store.PasskeyUse{}), nil)
+	equal(t, callers(t, s, [32]byte{2}), []store.Caller{{Session: ended, Member: member("m1"), Pools: inPoolOne}})
+
+	// What a member is now, not what it was when it signed in.
+	changed, err := s.UpdateMember(t.Context(), "m1", func(m *store.Member) error { m.Label = "Balie 2"; return nil })
+	is(t, err, nil)
+	equal(t, callers(t, s, [32]byte{1})[0].Member, changed)
+	// Removing it ends its sessions.
+	is(t, ceasing["removed"](t, s, "m1", 1), nil)
+	equal(t, callers(t, s, [32]byte{1}, [32]byte{2}), []store.Caller{{}, {}})
 }
 
 func callersPools(t *testing.T, s store.Store) {

@@ -64,10 +64,11 @@ func lived(t *testing.T, open opener) store.Store {
 		_, err := s.AddWrongCode(t.Context(), centre, fmt.Sprintf("2026-03-0%d", 1+i), quarter(i))
 		is(t, err, nil)
 	}
-	revoked := store.Token{ID: "t0", Hash: [32]byte{9}, Role: store.RoleAdministrator, ExpiresOn: "2027-01-01", Revoked: true}
+	revoked := store.Token{ID: "t0", Hash: [32]byte{9}, Role: store.RoleAdministrator, ExpiresOn: "2027-01-01", Revoked: true, Kind: store.KindDevice, UsedOn: "2026-03-01"}
 	for _, token := range []store.Token{token("t1", 1), revoked} {
 		is(t, s.CreateToken(t.Context(), token), nil)
 	}
+	withAccess(t, s)
 	for _, d := range []store.Draft{draft(year, "2026-12-31"), draft(year, "2026-06-30"), draft(year-1, store.CutOffFinal)} {
 		is(t, s.SaveDraft(t.Context(), d), nil)
 	}
@@ -123,13 +124,17 @@ func copyIsRead(t *testing.T, from, into opener) {
 	is(t, copied(t.Context(), original, copy), nil)
 
 	want := stateOf(t, original)
-	want.holders = nil // that process knows nothing of the copy
+	want.holders = nil                    // that process knows nothing of the copy
+	want.sessions, want.attempts = nil, 0 // nobody is signed in to it
 	equal(t, stateOf(t, copy), want)
 	for _, other := range []int{year - 1, year + 1} {
 		equal(t, counts(t, copy, other), counts(t, original, other))
 	}
 	equal(t, kept(t, copy, "c"), kept(t, original, "c"))
 	sameAs(t, copy, original)
+	invited(t, copy, nil)
+	_, err := copy.EndCeremony(t.Context(), [32]byte{27})
+	is(t, err, store.ErrNotFound)
 
 	// Every code is spent in the copy as it was, and in the order that tells nothing.
 	all, spent := keeps(t, copy)
@@ -176,6 +181,10 @@ func copyCountsOn(t *testing.T, from, into opener) {
 	advance(t, copy, year, store.StageOpen, store.StageClosed)
 	_, spent := keeps(t, copy)
 	equal(t, len(spent), 0)
+	// The record goes on, chained to what was copied.
+	before, after := acts(t, original), acts(t, copy)
+	equal(t, after[:len(before)], before)
+	equal(t, len(after), len(before)+2+len(store.Stages)-1)
 }
 
 func copyOfNothing(t *testing.T, from, into opener) {
@@ -198,8 +207,10 @@ func fillEmpty(t *testing.T, from, into opener) {
 			_, err := s.AddWrongCode(t.Context(), "z", "2026-03-01", quarter(0))
 			return err
 		},
-		"a token": func(s store.Store) error { return s.CreateToken(t.Context(), bare) },
-		"a draft": func(s store.Store) error { return s.SaveDraft(t.Context(), draft(2001, "2001-12-31")) },
+		"a token":  func(s store.Store) error { return s.CreateToken(t.Context(), bare) },
+		"a member": func(s store.Store) error { return s.CreateMember(t.Context(), administrator("z")) },
+		"an act":   func(s store.Store) error { return s.Note(t.Context(), store.Act{Action: "store.check"}) },
+		"a draft":  func(s store.Store) error { return s.SaveDraft(t.Context(), draft(2001, "2001-12-31")) },
 		"a statement": func(s store.Store) error {
 			return s.PutStatements(t.Context(), []store.Statement{statement("s1", 2019, 2019)})
 		},

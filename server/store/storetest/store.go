@@ -24,14 +24,14 @@ func ping(t *testing.T, s store.Store) {
 	is(t, errors.Join(together(4, func(int) error { return s.Ping(t.Context()) })...), nil)
 }
 
-// call is a method of the store with arguments that it would accept after withCohort.
+// call is a method of the store with arguments that it would accept in cancelledCalls.
 type call struct {
 	name string
 	call func(ctx context.Context, s store.Store) error
 }
 
 func writes() []call {
-	return []call{
+	return append(accessWrites(), []call{
 		{"Record", func(ctx context.Context, s store.Store) error {
 			_, err := s.Record(ctx, []store.Entry{entry(store.Arrive, code())})
 			return err
@@ -52,7 +52,7 @@ func writes() []call {
 			_, err := s.AddWrongCode(ctx, "a", "2026-03-01", quarter(0))
 			return err
 		}},
-		{"CreateToken", func(ctx context.Context, s store.Store) error { return s.CreateToken(ctx, token("t2", 2)) }},
+		{"CreateToken", func(ctx context.Context, s store.Store) error { return s.CreateToken(ctx, token("t4", 4)) }},
 		{"RevokeToken", func(ctx context.Context, s store.Store) error { return s.RevokeToken(ctx, "t1") }},
 		{"SaveDraft", func(ctx context.Context, s store.Store) error { return s.SaveDraft(ctx, draft(year, "2026-12-31")) }},
 		{"AppendRelease", func(ctx context.Context, s store.Store) error {
@@ -70,11 +70,11 @@ func writes() []call {
 			return err
 		}},
 		{"Ping", func(ctx context.Context, s store.Store) error { return s.Ping(ctx) }},
-	}
+	}...)
 }
 
 func reads() []call {
-	return []call{
+	return append(accessReads(), []call{
 		{"Counts", func(ctx context.Context, s store.Store) error { _, err := s.Counts(ctx, year); return err }},
 		{"ListCohorts", func(ctx context.Context, s store.Store) error { _, err := s.ListCohorts(ctx); return err }},
 		{"GetCohort", func(ctx context.Context, s store.Store) error { _, err := s.GetCohort(ctx, year); return err }},
@@ -97,7 +97,7 @@ func reads() []call {
 		{"Snapshot", func(ctx context.Context, s store.Store) error {
 			return s.Snapshot(ctx, func(all store.Snapshot) error { _, err := gather(all); return err })
 		}},
-	}
+	}...)
 }
 
 // state is everything that reads return.
@@ -111,12 +111,17 @@ type state struct {
 	drafts   []store.Draft
 	releases []store.Release
 	stated   []store.Statement
+	members  []store.Member
+	passkeys []store.Passkey
+	sessions []store.Session
+	attempts int
+	acts     []store.Act
 }
 
 func stateOf(t *testing.T, s store.Store) (all state) {
 	t.Helper()
 	all.counts = counts(t, s, year)
-	errs := make([]error, 8)
+	errs := make([]error, 13)
 	all.cohorts, errs[0] = s.ListCohorts(t.Context())
 	all.holders, errs[1] = s.Holders(t.Context(), year)
 	all.centres, errs[2] = s.ListCentres(t.Context())
@@ -125,13 +130,20 @@ func stateOf(t *testing.T, s store.Store) (all state) {
 	all.drafts, errs[5] = s.ListDrafts(t.Context(), year)
 	all.releases, errs[6] = s.ListReleases(t.Context())
 	all.stated, errs[7] = s.ListStatements(t.Context())
+	all.members, errs[8] = s.ListMembers(t.Context())
+	all.passkeys, errs[9] = s.ListPasskeys(t.Context(), "")
+	all.sessions, errs[10] = s.ListSessions(t.Context(), "m1")
+	all.attempts, errs[11] = s.Attempts(t.Context(), store.AttemptSignIn, "m1", quarter(0))
+	all.acts, errs[12] = s.ListActs(t.Context(), 0, 1000)
 	is(t, errors.Join(errs...), nil)
 	return all
 }
 
 func cancelledCalls(t *testing.T, s store.Store) {
 	withCohort(t, s)
+	withAccess(t, s)
 	is(t, s.CreateToken(t.Context(), token("t1", 1)), nil)
+	is(t, s.CreateToken(t.Context(), token("t2", 2)), nil)
 	is(t, s.PutStatements(t.Context(), []store.Statement{statement("s1", 2019, 2019)}), nil)
 	before := stateOf(t, s)
 	for _, c := range append(writes(), reads()...) {
