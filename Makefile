@@ -22,7 +22,7 @@ build: ## Build bin/aankomst
 test: prepare check-proto lint check-tidy unit ## Install what is needed, then run every check and test
 
 .PHONY: unit
-unit: ## Run the Go tests, with the race detector and in random order
+unit: tools/node_modules ## Run the Go tests, with the race detector and in random order
 	$(GO) test -race -shuffle=on ./...
 
 .PHONY: lint
@@ -76,7 +76,7 @@ image: dist/aankomst ## Build a container image
 	tools/image.sh $<
 
 .PHONY: prepare
-prepare: ## Install what the checks need: a C compiler for the race detector, Node.js for buf, PostgreSQL for tests
+prepare: ## Install what the checks need: a C compiler for the race detector, Node.js, Chromium and PostgreSQL
 	tools/prepare.sh
 
 tools/node_modules: tools/package-lock.json

@@ -91,6 +91,7 @@ func newOrigin(t *testing.T) *origin {
 	blinding, err := refcode.Blind(cohort.DirectoryOf(found), 1)
 	must(t, err)
 	o.element, o.tokens = blinding.Element, a.tokens
+	o.invite(a)
 	a.Stop()
 	must(t, a.Store.Close())
 	return o

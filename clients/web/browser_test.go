@@ -125,6 +125,10 @@ func TestSigningOutEverywhereEndsOtherBrowsersAtTheirNextCall(t *testing.T) {
 	browse(t, "account.everywhere")
 }
 
+func TestAMemberOfTheProviderOfSingleSignOnProvesAgainThere(t *testing.T) {
+	browse(t, "account.singleSignOnProof")
+}
+
 func TestEveryWordIsThereInFourLanguages(t *testing.T) { browse(t, "looks.words") }
 
 func TestPagesSpeakTheLanguageThatTheBrowserAsksForOrThatWasChosen(t *testing.T) {

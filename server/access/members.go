@@ -65,11 +65,27 @@ func createMember(ctx context.Context, s members, id string, request SeatRequest
 }
 
 // InviteMember makes a fresh invitation for a member, in the place of the one before, and returns its
-// secret. Errors are the store's.
+// secret. Errors wrap ErrRequest or are the store's.
 func InviteMember(ctx context.Context, s store.Members, id string, now time.Time) (secret string, invitation store.Invitation, err error) {
+	member, err := s.GetMember(ctx, id)
+	if err == nil {
+		err = checkOwn(member)
+	}
+	if err != nil {
+		return "", store.Invitation{}, err
+	}
 	secret, invitation = newInvitation(now)
 	invitation.Member = id
 	return secret, invitation, s.PutInvitation(ctx, invitation)
+}
+
+// checkOwn refuses a passkey to a member of single sign-on: it would go on letting in somebody to whom the
+// provider gives no seat any more.
+func checkOwn(member store.Member) error {
+	if member.Subject != [32]byte{} {
+		return fmt.Errorf("%w: this member signs in by single sign-on and has no passkeys", ErrRequest)
+	}
+	return nil
 }
 
 // UpdateMember gives a member that has a revision the label, role and centre that change makes of those it

@@ -427,6 +427,9 @@ func (s *SignIns) owner(ctx context.Context, handle string, id []byte) (passkeyO
 
 // askPasskey asks a member for a passkey on an authenticator that has none of theirs yet.
 func (s *SignIns) askPasskey(ctx context.Context, kind, boundTo string, member store.Member) (Asked, error) {
+	if err := checkOwn(member); err != nil {
+		return Asked{}, err
+	}
 	passkeys, err := s.store.ListPasskeys(ctx, member.ID)
 	if err != nil {
 		return Asked{}, err

@@ -107,8 +107,10 @@ func (s *SignIns) BeginSSO(ctx context.Context, from string, fresh bool) (addres
 	if err != nil {
 		return "", "", fmt.Errorf("writing a ceremony: %w", err)
 	}
-	ceremony, err = s.beginCeremony(ctx, ceremonySSO, "", data)
-	return provider.address(way), ceremony, err
+	if ceremony, err = s.beginCeremony(ctx, ceremonySSO, "", data); err != nil {
+		return "", "", err
+	}
+	return provider.address(way), ceremony, nil
 }
 
 // FinishSSO starts a session for whom the provider proved, and makes the member who comes for the first
@@ -134,11 +136,13 @@ func (s *SignIns) FinishSSO(ctx context.Context, from, ceremony, code, state str
 		// The provider may have let in whoever sat down at a browser that it knew from this morning.
 		session.ProvedAt = session.ProvedAt.Add(-freshFor)
 	}
-	err = s.store.StartSession(ctx, session, store.PasskeyUse{})
-	if errors.Is(err, store.ErrNotFound) { // the member is removed
+	switch err := s.store.StartSession(ctx, session, store.PasskeyUse{}); {
+	case errors.Is(err, store.ErrNotFound): // the member is removed
 		return Started{}, s.wrong(ctx, from, member.ID, ErrProof)
+	case err != nil:
+		return Started{}, err
 	}
-	return Started{Secret: secret, Session: session, Member: member}, err
+	return Started{Secret: secret, Session: session, Member: member}, nil
 }
 
 // proveSSO ends a ceremony and asks the provider whom it proved.

@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Acts keeps the record of administration: what was done to members, centres, pools, cohorts, policies, releases and statements, and by
-// which seat. It is only appended to, and each act is chained to the one before.
+// Acts keeps the record of administration: what was done to members, centres, pools, cohorts, policies,
+// releases and statements, and by which seat. It is only appended to, and each act is chained to the one before.
 //
 // Methods that change any of these append what they did in their own transaction, in the name that As put
 // into the context. Nothing of a conversation or an arrival is in it: Tally appends nothing, nor does what
@@ -158,9 +158,6 @@ func ActCentreCreated(c Centre) Act {
 
 // ActCentreUpdated is that of UpdateCentre; none when nothing or only capacity changed.
 func ActCentreUpdated(was, now Centre) Act {
-	if was.Archived != now.Archived {
-		return Act{Action: map[bool]string{true: "centre.archive", false: "centre.restore"}[now.Archived], Target: now.ID}
-	}
 	var changed []string
 	for name, differ := range map[string]bool{
 		"name": was.Name != now.Name, "type": was.Type != now.Type, "region": was.Region != now.Region,
@@ -171,11 +168,17 @@ func ActCentreUpdated(was, now Centre) Act {
 			changed = append(changed, name)
 		}
 	}
-	if len(changed) == 0 {
+	slices.Sort(changed)
+	act := Act{Action: "centre.update", Target: now.ID, Detail: details("fields", strings.Join(changed, ","))}
+	switch {
+	case was.Archived != now.Archived && now.Archived:
+		act.Action = "centre.archive"
+	case was.Archived != now.Archived:
+		act.Action = "centre.restore"
+	case len(changed) == 0:
 		return Act{}
 	}
-	slices.Sort(changed)
-	return Act{Action: "centre.update", Target: now.ID, Detail: details("fields", strings.Join(changed, ","))}
+	return act
 }
 
 // ActCohortOpened is that of CreateCohort.
@@ -234,9 +237,6 @@ func ActMemberCreated(m Member) Act {
 
 // ActMemberUpdated is that of UpdateMember.
 func ActMemberUpdated(was, now Member) Act {
-	if now.Removed {
-		return Act{Action: "member.remove", Target: now.ID}
-	}
 	var changed []string
 	if was.Label != now.Label {
 		changed = append(changed, "fields", "label")
@@ -244,7 +244,11 @@ func ActMemberUpdated(was, now Member) Act {
 	if was.Role != now.Role || was.Centre != now.Centre {
 		changed = append(changed, "role", string(now.Role), "centre", now.Centre)
 	}
-	return Act{Action: "member.update", Target: now.ID, Detail: details(changed...)}
+	action := "member.update"
+	if now.Removed {
+		action = "member.remove"
+	}
+	return Act{Action: action, Target: now.ID, Detail: details(changed...)}
 }
 
 // ActInvited is that of PutInvitation.

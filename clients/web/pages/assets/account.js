@@ -1,9 +1,9 @@
 // The page at which members look after their account, and a device says what it is.
 
 import { call, post } from './api.js';
-import { at, attempt, deviceName, named, parts } from './page.js';
+import { at, attempt, named, parts, suggestName } from './page.js';
 import { make, prove } from './passkeys.js';
-import { day, moment, say, wait, word } from './words.js';
+import { day, moment, say, wait } from './words.js';
 
 let me;
 
@@ -12,6 +12,7 @@ function show(answer) {
   me = answer;
   const seat = me.kind === 'SEAT';
   say(at('heading'), seat ? 'account.heading' : 'device.heading');
+  say(at('label-term'), seat ? 'account.label' : 'device.label');
   at('label').textContent = me.label;
   say(at('role'), seat ? `role.${me.role}` : 'role.device');
   at('centre').textContent = me.centre;
@@ -19,7 +20,7 @@ function show(answer) {
   at('until-row').hidden = !me.endsAt;
   if (me.endsAt) {
     say(at('until-term'), seat ? 'account.until' : 'device.until');
-    say(at('until'), 'until', { when: (seat ? moment : day)(me.endsAt) });
+    say(at('until'), 'until', { when: moment(me.endsAt) });
   }
   at('who').hidden = false;
   for (const part of ['device-lead', 'device-sign-in']) at(part).hidden = seat;
@@ -102,12 +103,14 @@ at('add').addEventListener('submit', (event) => {
     const answer = await fresh(() => post('/v1/me/passkeys:finish', { ceremony: asked.ceremony, credential, name }));
     if (!answer) return;
     show(answer);
+    suggestName();
     say(status, 'passkeys.addedNow', { name });
   });
 });
 
 async function remove(button, passkey) {
   say(at('removal-heading'), 'removal.heading', { name: passkey.name });
+  at('removal-last').hidden = me.passkeys.length > 1 || me.singleSignOn;
   if (!await choose(at('removal'))) return;
   attempt(button, at('passkeys-outcome'), async () => {
     const answer = await fresh(() => call('DELETE', `/v1/me/passkeys/${passkey.id}`));
@@ -126,6 +129,5 @@ for (const [id, everywhere, hash] of [['here', false, '#out'], ['everywhere', tr
   }));
 }
 
+suggestName();
 await attempt(document.body, at('loading'), async () => show(await call('GET', '/v1/me')));
-const device = deviceName();
-at('name').value = device ? word('name.default', { device }) : word('name.plain');

@@ -2,9 +2,9 @@
 // the device of a centre.
 
 import { Problem, post } from './api.js';
-import { at, attempt, deviceName, named, parts } from './page.js';
+import { at, attempt, named, parts, suggestName } from './page.js';
 import { make } from './passkeys.js';
-import { say, word } from './words.js';
+import { say } from './words.js';
 
 let invitation = '';
 let asked;
@@ -27,8 +27,7 @@ async function open() {
     at('enrol-device').focus();
     return;
   }
-  const device = deviceName();
-  at('name').value = device ? word('name.default', { device }) : word('name.plain');
+  suggestName();
   at('name').select();
 }
 

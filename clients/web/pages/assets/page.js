@@ -1,6 +1,6 @@
 // What the pages have in common: how something is tried, and how people learn what came of it.
 
-import { has, hush, say, wait } from './words.js';
+import { has, hush, say, wait, word } from './words.js';
 
 export const at = (id) => document.getElementById(id);
 
@@ -53,13 +53,15 @@ export function named(field, alert) {
   return '';
 }
 
-// deviceName guesses what people call the device that they sit at.
-export function deviceName() {
+// suggestName puts a name for a passkey into the field: after what people call the device that they sit at, if
+// that can be told.
+export function suggestName() {
   const known = [
     ['iPhone', 'iPhone'], ['iPad', 'iPad'], ['Android', 'Android'], ['Windows', 'Windows'], ['Macintosh', 'Mac'],
     ['CrOS', 'Chromebook'], ['Linux', 'Linux'],
   ];
-  return known.find(([mark]) => navigator.userAgent.includes(mark))?.[1] ?? '';
+  const [, device] = known.find(([mark]) => navigator.userAgent.includes(mark)) ?? [];
+  at('name').value = device ? word('name.default', { device }) : word('name.plain');
 }
 
 // A page that the browser kept as it was may show what is no longer so.

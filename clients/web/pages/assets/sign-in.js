@@ -1,6 +1,6 @@
 // The page at which members sign in, with a passkey or by single sign-on.
 
-import { call, post } from './api.js';
+import { Problem, call, post } from './api.js';
 import { at, attempt, parts, tell } from './page.js';
 import { prove } from './passkeys.js';
 import { say } from './words.js';
@@ -39,7 +39,8 @@ function comeBack() {
   const given = new URLSearchParams(location.search);
   history.replaceState(null, '', '/sign-in');
   return attempt(at('sso'), at('outcome'), async () => {
-    await post('/v1/signIns:finishSingleSignOn', { code: given.get('code') ?? '', state: given.get('state') ?? '' });
+    if (!given.get('code')) throw new Problem('CANCELLED'); // there, by the person or by the provider
+    await post('/v1/signIns:finishSingleSignOn', { code: given.get('code'), state: given.get('state') ?? '' });
     location.replace('/account');
     return true;
   });

@@ -57,6 +57,7 @@ export default {
   'passkeys.removedNow': '„{name}“ wurde entfernt. An anderen Orten sind Sie abgemeldet.',
   'removal.heading': '„{name}“ entfernen?',
   'removal.lead': 'Sie können sich damit nicht mehr anmelden. An anderen Orten werden Sie abgemeldet.',
+  'removal.last': 'Es ist Ihr letzter Passkey: Danach brauchen Sie eine neue Einladung.',
 
   'proof.heading': 'Zeigen Sie erneut, dass Sie es sind',
   'proof.lead': 'Ihre Anmeldung liegt dafür zu lange zurück.',
@@ -72,13 +73,14 @@ export default {
 
   'device.heading': 'Dieses Gerät',
   'device.lead': 'Dieser Browser ist als Gerät eines Behandlungszentrums registriert: um Ankünfte zu bestätigen, und für nichts anderes.',
+  'device.label': 'Gerät',
   'device.until': 'Registriert',
   'device.signIn': 'Mit einem Passkey anmelden',
 
-  CANCELLED: 'Es hat nicht geklappt: Es wurde abgebrochen, es dauerte zu lange, oder Ihr Gerät hat Sie nicht erkannt. Versuchen Sie es erneut.',
+  CANCELLED: 'Es hat nicht geklappt: Es wurde abgebrochen, es dauerte zu lange, oder Sie wurden nicht erkannt. Versuchen Sie es erneut.',
   PASSKEY_KNOWN: 'Auf diesem Gerät oder Schlüssel gibt es schon einen Passkey für dieses Konto. Nehmen Sie ein anderes Gerät oder einen anderen Schlüssel.',
   PASSKEY_UNSUPPORTED: 'Mit diesem Browser oder Gerät geht es nicht. Nehmen Sie einen aktuellen Browser und ein Gerät mit Fingerabdruck, Gesichtserkennung oder PIN, oder einen Sicherheitsschlüssel.',
-  PROOF_NOT_ACCEPTED: 'Dies wurde nicht akzeptiert. Versuchen Sie es erneut, mit einem Passkey, der hier registriert ist.',
+  PROOF_NOT_ACCEPTED: 'Dies wurde nicht akzeptiert. Beginnen Sie neu; ein Passkey muss hier registriert sein.',
   PASSKEY_SUSPECTED: 'Von diesem Passkey scheint es eine Kopie zu geben. Er wird nicht mehr akzeptiert. Sagen Sie es der Verwaltung: Sie kann ihn entfernen und Sie erneut einladen.',
   INVITATION_MISSING: 'Es ist keine Einladung zu lesen. Öffnen Sie den Link, den Sie bekommen haben, noch einmal, und zwar vollständig.',
   INVITATION_NOT_ACCEPTED: 'Diese Einladung wird nicht akzeptiert: Sie wurde schon benutzt, ersetzt oder ist älter als 48 Stunden. Bitten Sie die Verwaltung um eine neue.',

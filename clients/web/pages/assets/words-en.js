@@ -57,6 +57,7 @@ export default {
   'passkeys.removedNow': '‘{name}’ has been removed. You are signed out in other places.',
   'removal.heading': 'Remove ‘{name}’?',
   'removal.lead': 'You cannot sign in with it any more. You will be signed out in other places.',
+  'removal.last': 'It is your last passkey: after that you need a new invitation.',
 
   'proof.heading': 'Show again that it is you',
   'proof.lead': 'You signed in too long ago for this.',
@@ -72,13 +73,14 @@ export default {
 
   'device.heading': 'This device',
   'device.lead': 'This browser is enrolled as a device of a treatment centre: to confirm arrivals, and for nothing else.',
+  'device.label': 'Device',
   'device.until': 'Enrolled',
   'device.signIn': 'Sign in with a passkey',
 
-  CANCELLED: 'It did not work: it was cancelled, it took too long, or your device did not recognise you. Try again.',
+  CANCELLED: 'It did not work: it was cancelled, it took too long, or you were not recognised. Try again.',
   PASSKEY_KNOWN: 'This device or security key has a passkey for this account already. Use another one.',
   PASSKEY_UNSUPPORTED: 'It cannot be done with this browser or device. Use a recent browser and a device with a fingerprint reader, face recognition or a PIN, or a security key.',
-  PROOF_NOT_ACCEPTED: 'This is not accepted. Try again, with a passkey that is enrolled here.',
+  PROOF_NOT_ACCEPTED: 'This is not accepted. Begin again; a passkey must be enrolled here.',
   PASSKEY_SUSPECTED: 'There seems to be a copy of this passkey. It is accepted no more. Tell the administrator, who can remove it and invite you again.',
   INVITATION_MISSING: 'There is no invitation to read. Open the link that you were given again, all of it.',
   INVITATION_NOT_ACCEPTED: 'This invitation is not accepted: it was used already, replaced, or is older than 48 hours. Ask the administrator for a new one.',

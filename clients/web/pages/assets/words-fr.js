@@ -57,6 +57,7 @@ export default {
   'passkeys.removedNow': "«\u00a0{name}\u00a0» est supprimée. Les connexions à d'autres endroits ont pris fin.",
   'removal.heading': 'Supprimer «\u00a0{name}\u00a0»\u00a0?',
   'removal.lead': "Elle ne permettra plus de se connecter. Les connexions à d'autres endroits prendront fin.",
+  'removal.last': "C'est votre dernière clé d'accès\u00a0: il vous faudra ensuite une nouvelle invitation.",
 
   'proof.heading': "Prouvez à nouveau que c'est vous",
   'proof.lead': 'Votre connexion est trop ancienne pour cela.',
@@ -72,13 +73,14 @@ export default {
 
   'device.heading': 'Cet appareil',
   'device.lead': "Ce navigateur est inscrit comme appareil d'un centre de traitement\u00a0: pour confirmer des arrivées, et pour rien d'autre.",
+  'device.label': 'Appareil',
   'device.until': 'Inscription',
   'device.signIn': "Se connecter avec une clé d'accès",
 
-  CANCELLED: "Cela n'a pas abouti\u00a0: l'opération a été interrompue, a duré trop longtemps, ou votre appareil n'a pas pu vous reconnaître. Réessayez.",
+  CANCELLED: "Cela n'a pas abouti\u00a0: l'opération a été interrompue, a duré trop longtemps, ou la reconnaissance a échoué. Réessayez.",
   PASSKEY_KNOWN: "Cet appareil ou cette clé de sécurité a déjà une clé d'accès pour ce compte. Prenez-en un autre.",
   PASSKEY_UNSUPPORTED: "Ce navigateur ou cet appareil ne le permet pas. Prenez un navigateur récent et un appareil à empreinte, reconnaissance du visage ou code PIN, ou une clé de sécurité.",
-  PROOF_NOT_ACCEPTED: "Ceci n'est pas accepté. Réessayez, avec une clé d'accès inscrite ici.",
+  PROOF_NOT_ACCEPTED: "Ceci n'est pas accepté. Recommencez\u00a0; une clé d'accès doit être inscrite ici.",
   PASSKEY_SUSPECTED: "Il semble exister une copie de cette clé d'accès. Elle n'est plus acceptée. Dites-le à l'administration, qui peut la supprimer et vous inviter à nouveau.",
   INVITATION_MISSING: "Il n'y a pas d'invitation à lire. Ouvrez à nouveau, en entier, le lien que vous avez reçu.",
   INVITATION_NOT_ACCEPTED: "Cette invitation n'est pas acceptée\u00a0: elle a déjà servi, a été remplacée ou date de plus de 48 heures. Demandez-en une nouvelle à l'administration.",

@@ -57,9 +57,10 @@ export default {
   'passkeys.removedNow': '‘{name}’ is verwijderd. Op andere plaatsen bent u afgemeld.',
   'removal.heading': '‘{name}’ verwijderen?',
   'removal.lead': 'U kunt zich er niet meer mee aanmelden. Op andere plaatsen wordt u afgemeld.',
+  'removal.last': 'Het is uw laatste passkey: daarna hebt u een nieuwe uitnodiging nodig.',
 
   'proof.heading': 'Toon opnieuw dat u het bent',
-  'proof.lead': 'Dat u zich aanmeldde, is hiervoor te lang geleden.',
+  'proof.lead': 'U hebt zich hiervoor te lang geleden aangemeld.',
   'proof.passkey': 'Met passkey',
   'proof.sso': 'Via uw organisatie, en daarna opnieuw',
 
@@ -72,13 +73,14 @@ export default {
 
   'device.heading': 'Dit toestel',
   'device.lead': 'Deze browser is ingeschreven als toestel van een behandelcentrum: om aankomsten te bevestigen, en voor niets anders.',
+  'device.label': 'Toestel',
   'device.until': 'Ingeschreven',
   'device.signIn': 'Aanmelden met een passkey',
 
-  CANCELLED: 'Het is niet gelukt: het werd afgebroken, het duurde te lang, of uw toestel herkende u niet. Probeer het opnieuw.',
+  CANCELLED: 'Het is niet gelukt: het werd afgebroken, het duurde te lang, of u werd niet herkend. Probeer het opnieuw.',
   PASSKEY_KNOWN: 'Op dit toestel of deze sleutel hebt u al een passkey voor dit account. Neem een ander.',
   PASSKEY_UNSUPPORTED: 'Met deze browser of dit toestel kan het niet. Neem een recente browser en een toestel met vingerafdruk, gezichtsherkenning of pincode, of een beveiligingssleutel.',
-  PROOF_NOT_ACCEPTED: 'Dit is niet aanvaard. Probeer het opnieuw, met een passkey die hier is ingeschreven.',
+  PROOF_NOT_ACCEPTED: 'Dit is niet aanvaard. Begin opnieuw; een passkey moet hier ingeschreven zijn.',
   PASSKEY_SUSPECTED: 'Van deze passkey lijkt er een kopie te bestaan. Hij wordt niet meer aanvaard. Vertel het de beheerder: die kan hem verwijderen en u opnieuw uitnodigen.',
   INVITATION_MISSING: 'Er is geen uitnodiging te lezen. Open de link die u kreeg opnieuw, in zijn geheel.',
   INVITATION_NOT_ACCEPTED: 'Deze uitnodiging wordt niet aanvaard: ze is al gebruikt, vervangen of ouder dan 48 uur. Vraag de beheerder om een nieuwe.',

@@ -35,6 +35,8 @@ export async function replacePasskey() {
   const remove = page.getByRole('button', { name: 'Verwijderen: Passkey op Linux' });
   const removal = page.getByRole('dialog', { name: '‘Passkey op Linux’ verwijderen?' });
   await remove.click();
+  await removal.waitFor();
+  assert.equal(await page.locator('#removal-last').isVisible(), false);
   await removal.getByRole('button', { name: 'Annuleren' }).click();
   await remove.click();
   await removal.getByRole('button', { name: 'Verwijderen' }).click();
@@ -61,6 +63,7 @@ export async function lastAdministrator() {
   const page = await visit();
   await enrol(page, 'ADMINISTRATOR');
   await page.getByRole('button', { name: /^Verwijderen:/ }).click();
+  await page.getByText('Het is uw laatste passkey').waitFor();
   await page.getByRole('dialog').getByRole('button', { name: 'Verwijderen' }).click();
   assert.match(await alerted(page), /geen enkele beheerder.*Voeg eerst een andere passkey toe/);
   await page.reload();
@@ -84,4 +87,26 @@ export async function everywhere() {
   await there.getByText('U bent niet meer aangemeld. Meld u opnieuw aan.').waitFor();
   assert.equal(there.url(), `${origin}/sign-in`);
   assert.equal((await fetched(there, 'GET', '/v1/me')).status, 401);
+}
+
+// singleSignOnProof plays the server's part where a provider would be.
+export async function singleSignOnProof() {
+  const page = await visit();
+  await page.route('**/v1/me', async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, json: { ...await response.json(), singleSignOn: true } });
+  });
+  let asked;
+  await page.route('**/v1/signIns:beginSingleSignOn', (route) => {
+    asked = route.request().postDataJSON();
+    return route.fulfill({ json: { url: `${origin}/sign-in/callback?code=the-code&state=the-state` } });
+  });
+  await page.route('**/v1/signIns:finishSingleSignOn', (route) => route.fulfill({ json: {} }));
+  await enrol(page);
+  await pass(31);
+  await page.getByRole('button', { name: 'Passkey toevoegen' }).click();
+  await page.getByRole('button', { name: 'Via uw organisatie, en daarna opnieuw' }).click();
+  await page.waitForRequest('**/v1/signIns:finishSingleSignOn');
+  await onAccount(page);
+  assert.deepEqual(asked, { fresh: true });
 }

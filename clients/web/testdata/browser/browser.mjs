@@ -26,8 +26,7 @@ export const close = () => browser.close();
 
 // visit opens a browser of its own, with an authenticator, and returns a page. Options are a context's.
 export async function visit(options = {}) {
-  const context = await browser.newContext({ locale: 'nl-BE', ...options });
-  context.setDefaultTimeout(6000);
+  const context = await browser.newContext({ locale: 'nl-BE', timezoneId: 'Europe/Brussels', ...options });
   const page = await context.newPage();
   watch(page);
   const devtools = await context.newCDPSession(page);
@@ -37,7 +36,7 @@ export async function visit(options = {}) {
   return page;
 }
 
-// watch notes what the browser complains of. That a call was refused, which it writes to the console as well,
+// watch notes what the browser complains of, and pages to whose policy it could not hold them. That a call was refused, which it writes to the console as well,
 // is for the scenario to judge.
 function watch(page) {
   page.on('console', (message) => {
@@ -45,6 +44,10 @@ function watch(page) {
     if (['error', 'warning'].includes(message.type()) && !refused) complaints.push(message.text());
   });
   page.on('pageerror', (error) => complaints.push(String(error)));
+  page.on('response', (response) => {
+    const policy = response.headers()['content-security-policy'] ?? '';
+    if (response.request().isNavigationRequest() && !policy.includes("script-src 'self'")) complaints.push(`no policy at ${response.url()}`);
+  });
   page.on('request', (request) => {
     const { hostname, port } = new URL(request.url());
     if (port !== new URL(origin).port || !['localhost', '127.0.0.1'].includes(hostname)) complaints.push(`a request to ${request.url()}`);

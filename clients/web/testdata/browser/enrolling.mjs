@@ -16,7 +16,7 @@ export async function once() {
   await page.getByRole('button', { name: 'Passkey maken' }).click();
   await onAccount(page);
   assert.match(await page.locator('#passkeys-list').textContent(), /laptop van het onthaal/);
-  assert.match(await page.locator('#until').textContent(), /^tot 4 mei 2026 om /);
+  assert.match(await page.locator('#until').textContent(), /^tot 4 mei 2026 om 14:00$/);
   assert.equal(await page.locator('#centre').textContent(), 'cgg-a');
 
   const other = await visit();
@@ -73,7 +73,7 @@ export async function device() {
   await page.getByRole('heading', { name: 'Dit toestel' }).waitFor();
   assert.match(await page.locator('#device-lead').textContent(), /om aankomsten te bevestigen, en voor niets anders/);
   assert.equal(await page.locator('#centre').textContent(), 'cgg-b');
-  assert.match(await page.locator('#until').textContent(), /^tot \d+ mei 2027$/);
+  assert.match(await page.locator('#until').textContent(), /^tot \d+ mei 2027 om 00:00$/);
   assert.equal(await page.locator('#passkeys').isVisible(), false);
   assert.equal((await fetched(page, 'GET', '/v1/centres')).reason, 'DEVICE_NOT_ALLOWED');
 

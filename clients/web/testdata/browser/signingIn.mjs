@@ -32,7 +32,7 @@ export async function unverified() {
   const page = await enrolled();
   await page.authenticator.recognise(false);
   await passkeyButton(page).click();
-  assert.match(await alerted(page), /of uw toestel herkende u niet/);
+  assert.match(await alerted(page), /of u werd niet herkend/);
   assert.equal(await reasonOfMe(page), 'NOT_SIGNED_IN');
 
   // A page that did not ask to be sure who it is gets nowhere with what it is given.
@@ -159,4 +159,10 @@ export async function singleSignOn() {
   assert.deepEqual(given, { code: 'the-code', state: 'the-state' });
   assert.equal(page.url(), `${origin}/sign-in`);
   await look(page, 'sign-in-sso');
+
+  given = undefined;
+  await page.goto(`${origin}/sign-in/callback?error=access_denied&state=the-state`);
+  assert.match(await alerted(page), /het werd afgebroken/);
+  assert.equal(given, undefined);
+  assert.equal(page.url(), `${origin}/sign-in`);
 }
