@@ -114,7 +114,7 @@ func (s *Server) authorize(ctx context.Context, request any, info *grpc.UnarySer
 		s.door.Note(caller)
 	}
 	if rule.logged {
-		if err := s.attempts.Administer(ctx, caller.ID); err != nil {
+		if err := s.attempts.Administer(ctx, addressOf(ctx), caller.ID); err != nil {
 			return nil, err
 		}
 	}

@@ -22,8 +22,9 @@ const (
 	// who come once, and rightly.
 	wrongInTotal     = 1000
 	scarcePerQuarter = 3
-	// actsPerQuarter is how much a member or token may administer in a quarter of an hour.
-	actsPerQuarter = 300
+	// actsPerQuarter is how much a member or token may administer in a quarter of an hour, and so may an
+	// address; actsInTotal is how much all of them may.
+	actsPerQuarter, actsInTotal = 300, 3000
 	// maxAddresses bounds what is remembered of addresses in a minute, or a quarter of an hour.
 	maxAddresses = 100_000
 )
@@ -42,7 +43,7 @@ type Attempts struct {
 	store store.Sessions
 	clock func() time.Time
 
-	wrong, begun, scarce *addresses
+	wrong, begun, scarce, acts *addresses
 }
 
 // NewAttempts returns the limits of attempts on a store.
@@ -52,6 +53,7 @@ func NewAttempts(s store.Sessions, clock func() time.Time) *Attempts {
 		wrong:  newAddresses(clock, time.Minute, wrongPerMinute),
 		begun:  newAddresses(clock, time.Minute, begunPerMinute),
 		scarce: newAddresses(clock, quarter, scarcePerQuarter),
+		acts:   newAddresses(clock, quarter, actsPerQuarter),
 	}
 }
 
@@ -111,16 +113,25 @@ func (a *Attempts) Wrong(ctx context.Context, kind store.AttemptKind, from, memb
 	return err
 }
 
-// Administer counts one call of somebody who administers. It returns an *AttemptsError once there are too
-// many, or the store's errors.
-func (a *Attempts) Administer(ctx context.Context, who string) error {
-	now := a.clock()
-	count, err := a.store.CountAttempt(ctx, store.AttemptAdministration, who, calendar.Quarter(now))
-	if err != nil {
+// Administer counts one call of somebody who administers, from an address. It returns an *AttemptsError once
+// there are too many, or the store's errors.
+func (a *Attempts) Administer(ctx context.Context, from, who string) error {
+	if err := a.acts.check(from); err != nil {
 		return err
 	}
-	if count > actsPerQuarter {
-		return &AttemptsError{RetryAfter: calendar.Quarter(now).Add(quarter).Sub(now)}
+	a.acts.add(from)
+	now := a.clock()
+	for _, each := range []struct {
+		who  string
+		most int
+	}{{who, actsPerQuarter}, {"", actsInTotal}} {
+		count, err := a.store.CountAttempt(ctx, store.AttemptAdministration, each.who, calendar.Quarter(now))
+		if err != nil {
+			return err
+		}
+		if count > each.most {
+			return &AttemptsError{RetryAfter: calendar.Quarter(now).Add(quarter).Sub(now)}
+		}
 	}
 	return nil
 }

@@ -21,8 +21,8 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	client "aankomst/clients/go"
-	aankomstv1 "aankomst/proto/aankomst/v1"
 	"aankomst/clients/web"
+	aankomstv1 "aankomst/proto/aankomst/v1"
 	"aankomst/refcode"
 	"aankomst/server"
 	"aankomst/server/access"
