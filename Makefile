@@ -76,8 +76,9 @@ image: dist/aankomst ## Build a container image
 	tools/image.sh $<
 
 .PHONY: prepare
-prepare: ## Install what the checks need: a C compiler for the race detector, Node.js, Chromium and PostgreSQL
+prepare: ## Install what the checks need: a C compiler for the race detector, Node.js with its tools, Chromium, PostgreSQL
 	tools/prepare.sh
+	$(MAKE) tools/node_modules
 
 tools/node_modules: tools/package-lock.json
 	npm --prefix tools install --no-save --no-audit --no-fund --ignore-scripts

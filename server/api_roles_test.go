@@ -184,21 +184,23 @@ func (c caller) check(t *testing.T, method protoreflect.MethodDescriptor, got an
 
 func TestAPIRolesOverGRPC(t *testing.T) {
 	t.Parallel()
-	a := startAPI(t, servertest.Options{})
-	before := a.allCounts()
-	for _, method := range allMethods() {
-		t.Run(string(method.Name()), func(t *testing.T) {
-			a.Clock.Advance(time.Minute) // or there would be too many attempts
-			for _, caller := range a.callers() {
-				ctx := servertest.With(t.Context(), caller.secret)
-				if caller.header != "" {
-					ctx = metadata.AppendToOutgoingContext(ctx, "authorization", caller.header)
+	onBothStores(t, func(t *testing.T, options servertest.Options) {
+		a := startAPI(t, options)
+		before := a.allCounts()
+		for _, method := range allMethods() {
+			t.Run(string(method.Name()), func(t *testing.T) {
+				a.Clock.Advance(time.Minute) // or there would be too many attempts
+				for _, caller := range a.callers() {
+					ctx := servertest.With(t.Context(), caller.secret)
+					if caller.header != "" {
+						ctx = metadata.AppendToOutgoingContext(ctx, "authorization", caller.header)
+					}
+					caller.check(t, method, a.invoke(ctx, newMessage(t, method.Input())))
 				}
-				caller.check(t, method, a.invoke(ctx, newMessage(t, method.Input())))
-			}
-		})
-	}
-	same(t, "counts", a.allCounts(), before)
+			})
+		}
+		same(t, "counts", a.allCounts(), before)
+	})
 }
 
 // Every rule of REST must reach its method: for each caller the answer has to be that of the method that

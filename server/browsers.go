@@ -64,7 +64,8 @@ func toBrowser(ctx context.Context, w http.ResponseWriter, _ proto.Message) erro
 }
 
 // ownPages refuses calls that a browser makes for a page of another site, and calls with a cookie of which
-// no browser says where they come from.
+// no browser says where they come from. A body in chunks ends its connection: where a length is said beside
+// them, a proxy may have taken for the body what we would take for the next call, of whoever comes next.
 func (s *Server) ownPages(next http.Handler) http.Handler {
 	protection := http.NewCrossOriginProtection()
 	if err := protection.AddTrustedOrigin(s.deps.Origin); err != nil {
@@ -77,6 +78,9 @@ func (s *Server) ownPages(next http.Handler) http.Handler {
 	protection.SetDenyHandler(refuse)
 	protected := protection.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if len(r.TransferEncoding) > 0 {
+			w.Header().Set("Connection", "close")
+		}
 		site, origin := r.Header.Get("Sec-Fetch-Site"), r.Header.Get("Origin")
 		safe := r.Method == http.MethodGet || r.Method == http.MethodHead
 		foreign := site != "" && site != "same-origin" && site != "none"

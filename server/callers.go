@@ -70,7 +70,7 @@ func clientAddress(r *http.Request, proxies []netip.Prefix) string {
 		if hop = strings.TrimSpace(hop); !isProxy || hop == "" {
 			break
 		}
-		host = hop
+		host = strings.Trim(hostOf(hop), "[]") // some proxies write the port, too, which is another each time
 	}
 	return networkOf(host)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/tap"
 
@@ -43,7 +44,8 @@ func (s *Server) observe(ctx context.Context, request any, info *grpc.UnaryServe
 	if !s.rules[info.FullMethod].health {
 		s.metrics.observe(time.Since(begun), err != nil)
 	}
-	if s.rules[info.FullMethod].logged {
+	// Strangers must not be able to fill the log.
+	if s.rules[info.FullMethod].logged && status.Code(err) != codes.Unauthenticated {
 		s.log.LogAttrs(ctx, slog.LevelInfo, "administration",
 			slog.String("method", info.FullMethod), slog.String("outcome", status.Code(err).String()))
 	}

@@ -2,12 +2,16 @@ package server
 
 import (
 	"context"
+	"fmt"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	aankomstv1 "aankomst/proto/aankomst/v1"
 	"aankomst/server/access"
+	"aankomst/server/calendar"
 )
 
 func (s *seats) BeginSignIn(ctx context.Context, _ *aankomstv1.BeginSignInRequest) (*aankomstv1.BeginSignInResponse, error) {
@@ -114,11 +118,14 @@ func (s *seats) BeginProof(ctx context.Context, _ *aankomstv1.BeginProofRequest)
 
 func (s *seats) FinishProof(ctx context.Context, request *aankomstv1.FinishProofRequest) (*aankomstv1.Me, error) {
 	seat := principal(ctx)
-	at, err := s.signIns.FinishProof(ctx, addressOf(ctx), seat, request.GetCeremony(), request.GetCredential())
+	started, err := s.signIns.FinishProof(ctx, addressOf(ctx), seat, request.GetCeremony(), request.GetCredential())
 	if err != nil {
 		return nil, err
 	}
-	seat.Session.ProvedAt = at
+	seat.Session = started.Session
+	if err := hand(ctx, sessionKey, started.Secret); err != nil {
+		return nil, err
+	}
 	return s.me(ctx, seat)
 }
 
@@ -174,7 +181,9 @@ var meKinds = map[access.Kind]aankomstv1.Me_Kind{
 func (s *seats) me(ctx context.Context, p access.Principal) (*aankomstv1.Me, error) {
 	me := &aankomstv1.Me{Kind: meKinds[p.Kind], Id: p.ID, Label: p.Label, Role: roleMessage(p.Role), Centre: p.Centre}
 	if p.Kind != access.Seat {
-		return me, nil
+		ends, err := s.expiry(ctx, p.ID)
+		me.EndsAt = ends
+		return me, err
 	}
 	member, err := s.store.GetMember(ctx, p.ID)
 	if err != nil {
@@ -197,6 +206,19 @@ func (s *seats) me(ctx context.Context, p access.Principal) (*aankomstv1.Me, err
 	me.EndsAt, me.FreshUntil = timestamp(p.Session.EndsAt), timestamp(p.FreshUntil())
 	me.IdleMinutes = uint32(access.Lifetimes[p.Role].Idle.Minutes())
 	return me, nil
+}
+
+// expiry returns when a token, of a machine or a device, expires.
+func (s *seats) expiry(ctx context.Context, id string) (*timestamppb.Timestamp, error) {
+	token, err := access.FindToken(ctx, s.store, id)
+	if err != nil {
+		return nil, err
+	}
+	at, err := time.ParseInLocation(time.DateOnly, token.ExpiresOn, calendar.Brussels)
+	if err != nil {
+		return nil, fmt.Errorf("reading when a token expires: %w", err)
+	}
+	return timestamp(at), nil
 }
 
 // hand gives the browser a secret, or takes one from it that is empty: see cookies.

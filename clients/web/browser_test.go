@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"os"
 	"os/exec"
 	"testing"
 	"time"
@@ -14,19 +15,27 @@ import (
 	"aankomst/server/store"
 )
 
-// browse plays a scenario of testdata/browser in Chromium, on a server of its own. What a scenario asks for
-// between its steps, an invitation or that time goes by, it asks on its standard output, a line of JSON each.
+// browse plays a scenario of testdata/browser in Chromium, on a server of its own.
 func browse(t *testing.T, scenario string) {
+	t.Helper()
+	browseOn(t, servertest.Start(t, servertest.Options{NoCohort: true}), scenario)
+}
+
+// browseOn plays a scenario on a server, and others that its pages may lead to. What a scenario asks for
+// between its steps, an invitation or that time goes by, it asks on its standard output, a line of JSON each.
+func browseOn(t *testing.T, f *servertest.Fixture, scenario string, others ...string) {
 	t.Helper()
 	for _, program := range []string{"node", "chromium"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Fatalf("the tests of the pages need %s: run make prepare (%v)", program, err)
 		}
 	}
-	f := servertest.Start(t, servertest.Options{NoCohort: true})
+	if _, err := os.Stat("../../tools/node_modules/playwright-core"); err != nil {
+		t.Fatalf("the tests of the pages need Node's modules: run make prepare (%v)", err)
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	node := exec.CommandContext(ctx, "node", "testdata/browser/main.mjs", scenario, f.Origin)
+	node := exec.CommandContext(ctx, "node", append([]string{"testdata/browser/main.mjs", scenario, f.Origin}, others...)...)
 	node.Stderr = t.Output()
 	asks, err := node.StdoutPipe()
 	if err != nil {
@@ -95,7 +104,9 @@ func TestBrowsersWithoutTheJSONOfPasskeysAreServedToo(t *testing.T) { browse(t, 
 
 func TestAMemberSignsOutAndInAgain(t *testing.T) { browse(t, "signingIn.again") }
 
-func TestWhoeverTheDeviceDoesNotRecogniseIsNotSignedIn(t *testing.T) { browse(t, "signingIn.unverified") }
+func TestWhoeverTheDeviceDoesNotRecogniseIsNotSignedIn(t *testing.T) {
+	browse(t, "signingIn.unverified")
+}
 
 func TestAProofIsAcceptedOnce(t *testing.T) { browse(t, "signingIn.replayed") }
 
@@ -109,8 +120,12 @@ func TestTooManyAttemptsSayWhenToTryAgain(t *testing.T) { browse(t, "signingIn.t
 
 func TestAfterALostLineSigningInGoesOn(t *testing.T) { browse(t, "signingIn.offline") }
 
-func TestWhatTheProviderOfSingleSignOnGaveIsHandedOnAndGoneFromTheAddress(t *testing.T) {
-	browse(t, "signingIn.singleSignOn")
+func TestAMemberSignsInByTheProviderOfSingleSignOn(t *testing.T) {
+	provider := startProvider(t)
+	f := servertest.Start(t, servertest.Options{NoCohort: true, SSO: provider.settings()})
+	provider.letIn(f.Clock, "coordination")
+	provider.letIn(f.Clock, "gardening")
+	browseOn(t, f, "signingIn.singleSignOn", provider.Issuer())
 }
 
 func TestAPasskeyIsAddedAfterAFreshProofAndTheFirstRemoved(t *testing.T) {
@@ -123,10 +138,6 @@ func TestTheLastPasskeyOfTheLastAdministratorStays(t *testing.T) {
 
 func TestSigningOutEverywhereEndsOtherBrowsersAtTheirNextCall(t *testing.T) {
 	browse(t, "account.everywhere")
-}
-
-func TestAMemberOfTheProviderOfSingleSignOnProvesAgainThere(t *testing.T) {
-	browse(t, "account.singleSignOnProof")
 }
 
 func TestEveryWordIsThereInFourLanguages(t *testing.T) { browse(t, "looks.words") }

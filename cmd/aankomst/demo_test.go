@@ -119,6 +119,23 @@ func TestDemoPrintsLinesThatWork(t *testing.T) {
 		t.Errorf("the CSV is %s", answer)
 	}
 
+	for who, role := range map[string]string{
+		"counsellor": "COUNSELLOR", "intake": "INTAKE", "coordinator": "COORDINATOR", "administrator": "ADMINISTRATOR",
+	} {
+		link := regexp.MustCompile(`(?m)^  ` + who + ` +(http://localhost:\d+)(/enrol)#(\S+)$`).FindStringSubmatch(printed)
+		if link == nil {
+			t.Errorf("there is no link for the role %s in:\n%s", role, printed)
+			continue
+		}
+		if page := curl(t, []string{"curl", link[1] + link[2]}); !strings.Contains(page, "<html") {
+			t.Errorf("%s leads to %s", who, page)
+		}
+		answer := curl(t, []string{"curl", "-X", "POST", link[1] + "/v1/enrolments:begin", "-d", `{"invitation": "` + link[3] + `"}`})
+		if !strings.Contains(answer, `"role":"`+role+`"`) {
+			t.Errorf("the link of the role %s is of %s", role, answer)
+		}
+	}
+
 	d.end(t)
 	if _, err := os.Stat(filepath.Dir(folder)); !os.IsNotExist(err) {
 		t.Errorf("its folder is still there: %v", err)

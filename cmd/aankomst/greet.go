@@ -25,7 +25,7 @@ func (a *app) greet(ctx context.Context, e *opened, listeners server.Listeners, 
 	if listeners.Metrics != nil {
 		said["metrics"] = fmt.Sprintf("http://%s/metrics", listeners.Metrics.Addr())
 	}
-	secret, err := access.CreateFirst(store.As(ctx, store.ByServer, e.clock()), e, e.clock())
+	secret, err := access.CreateFirst(ctx, e, e.clock())
 	first := ""
 	switch {
 	case err == nil:

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -153,6 +154,9 @@ func TestARestoreBringsNoClosedCohortBack(t *testing.T) {
 			if stage, arrived, spent := o.kept(); stage != store.StageClosed || arrived != 1 || spent != 0 {
 				t.Errorf("the cohort is %s, with %d arrived and %d spent codes", stage, arrived, spent)
 			}
+			if acts := o.acts("cohort.close"); len(acts) == 0 || slices.ContainsFunc(acts, func(a store.Act) bool { return a.By != store.ByServer }) {
+				t.Errorf("who closed it again is recorded as %+v", acts)
+			}
 
 			// By now the backup cannot be read any more, by anyone.
 			_, err = o.try(append(kind.anew(o), backup)...)
@@ -161,6 +165,20 @@ func TestARestoreBringsNoClosedCohortBack(t *testing.T) {
 			}
 		})
 	}
+}
+
+// acts returns what is recorded of an action.
+func (o *office) acts(action string) (found []store.Act) {
+	o.t.Helper()
+	noError(o.t, o.app().withStore(o.t.Context(), func(e *opened) error {
+		return eachAct(o.t.Context(), e, 0, func(act store.Act) error {
+			if act.Action == action {
+				found = append(found, act)
+			}
+			return nil
+		})
+	}))
+	return found
 }
 
 func (o *office) close() {

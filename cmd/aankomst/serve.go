@@ -13,6 +13,7 @@ import (
 	"aankomst/server"
 	"aankomst/server/access"
 	"aankomst/server/release"
+	"aankomst/server/store"
 )
 
 // ServeSettings are what a server can be told.
@@ -20,7 +21,7 @@ type ServeSettings struct {
 	GRPC           string      `name:"grpc" help:"Address for gRPC; ${default} by default. Port 0 takes a free one." env:"AANKOMST_GRPC" default:"127.0.0.1:9090" placeholder:"HOST:PORT"`
 	HTTP           string      `name:"http" help:"Address for REST; ${default} by default. Port 0 takes a free one." env:"AANKOMST_HTTP" default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
 	Origin         string      `help:"Where people find the pages, as their browser shows it: https://HOST. By default this machine's own, http://localhost:PORT; needed when --http is not on loopback. Passkeys belong to its HOST: they are void at another." env:"AANKOMST_ORIGIN" placeholder:"URL"`
-	Proxies        []string    `help:"Addresses or networks of proxies, whose X-Forwarded-For is believed; wrong attempts to sign in are limited by address." env:"AANKOMST_PROXIES" placeholder:"NETWORK,..."`
+	Proxies        []string    `help:"Addresses or networks of proxies, whose X-Forwarded-For is believed; attempts to sign in are limited by address." env:"AANKOMST_PROXIES" placeholder:"NETWORK"`
 	Metrics        string      `help:"Address for /metrics, on loopback. Off when empty." env:"AANKOMST_METRICS" placeholder:"HOST:PORT"`
 	TLSCert        string      `name:"tls-cert" help:"Certificate, with its chain (PEM). Needed on any address but loopback." env:"AANKOMST_TLS_CERT" placeholder:"FILE"`
 	TLSKey         string      `name:"tls-key" help:"Private key of the certificate (PEM)." env:"AANKOMST_TLS_KEY" placeholder:"FILE"`
@@ -61,6 +62,8 @@ func (c serveCmd) Run(ctx context.Context, a *app) error {
 		if err != nil {
 			return err
 		}
+		// What it does while it starts is recorded as done by the server, not by whoever starts it.
+		ctx := store.As(ctx, store.ByServer, e.clock())
 		s, err := server.New(server.Deps{
 			Store: e.Store, Keeper: keeper, Policy: release.Current, Clock: e.clock, Log: a.logger(),
 			Limits: access.Limits{PerMinute: c.WrongPerMinute, PerDay: c.WrongPerDay},

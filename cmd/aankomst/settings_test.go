@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -27,8 +28,9 @@ func TestTheSettings(t *testing.T) {
 	t.Parallel()
 	names := settingNames(parserOf(t).Model.Node)
 	want := []string{
-		"ca", "config", "data", "grpc", "http", "json", "keys", "log-level", "metrics", "pins",
-		"postgres", "postgres-accept", "server", "timeout",
+		"ca", "config", "data", "grpc", "http", "json", "keys", "log-level", "metrics", "origin", "pins",
+		"postgres", "postgres-accept", "proxies", "server",
+		"sso-centre-claim", "sso-client-id", "sso-issuer", "sso-role-claim", "sso-roles", "sso-secret-file", "timeout",
 		"tls-cert", "tls-key", "token-file", "wrong-per-day", "wrong-per-minute",
 	}
 	if got := slices.Sorted(maps.Keys(names)); !slices.Equal(got, want) {
@@ -65,6 +67,33 @@ func values(flags []*kong.Flag) []*kong.Value {
 		values = append(values, flag.Value)
 	}
 	return values
+}
+
+// An address of a database may hold a password: then it comes from the environment or from a file.
+func TestNoPasswordIsAnArgument(t *testing.T) {
+	for _, address := range []string{
+		"postgres://aankomst:hunter2@db.example/aankomst", "postgresql://a:hunter2@db1:5432,db2:5432/aankomst?sslmode=verify-full",
+		"postgres://db.example/aankomst?user=a&password=hunter2", "host=db.example password=hunter2", "password = 'hunter2'",
+		"host=db.example\nPassword=hunter2", "postgres://db.example/aankomst?sslkey=k&sslpassword=hunter2",
+	} {
+		err := run(t.Context(), []string{"centre", "list", "--data", t.TempDir(), "--postgres", address}, nil, io.Discard, io.Discard)
+		if !errors.Is(err, errUsage) || !strings.Contains(err.Error(), "AANKOMST_POSTGRES") || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+	for _, address := range []string{
+		"host=/nowhere dbname=aankomst user=aankomst", "postgres://aankomst@localhost:1/aankomst?connect_timeout=1&sslmode=disable",
+		"host=/nowhere passfile=/nowhere", "postgres://localhost:1/aankomst?user=a@b",
+	} {
+		err := run(t.Context(), []string{"centre", "list", "--data", t.TempDir(), "--postgres", address}, nil, io.Discard, io.Discard)
+		if err == nil || errors.Is(err, errUsage) {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+	t.Setenv("AANKOMST_POSTGRES", "host=/nowhere password=hunter2")
+	if err := run(t.Context(), []string{"centre", "list", "--data", t.TempDir()}, nil, io.Discard, io.Discard); err == nil || errors.Is(err, errUsage) {
+		t.Errorf("from the environment: %v", err)
+	}
 }
 
 // A person is told what the server says, not how gRPC wraps it.

@@ -15,7 +15,7 @@ type SSOSettings struct {
 	ClientID    string   `name:"client-id" help:"What the provider knows this server by." env:"AANKOMST_SSO_CLIENT_ID" placeholder:"ID"`
 	SecretFile  string   `help:"File that holds the client secret; AANKOMST_SSO_SECRET, the secret itself, goes before it." env:"AANKOMST_SSO_SECRET_FILE" placeholder:"FILE"`
 	RoleClaim   string   `help:"Claim that says the role; ${default} by default." env:"AANKOMST_SSO_ROLE_CLAIM" default:"${role_claim}" placeholder:"NAME"`
-	Roles       []string `help:"Which values of that claim give which role, such as helpline=COUNSELLOR." env:"AANKOMST_SSO_ROLES" placeholder:"VALUE=ROLE,..."`
+	Roles       []string `help:"Which values of that claim give which role, such as helpline=COUNSELLOR." env:"AANKOMST_SSO_ROLES" placeholder:"VALUE=ROLE"`
 	CentreClaim string   `help:"Claim that says the centre of an intake worker, by its id; ${default} by default." env:"AANKOMST_SSO_CENTRE_CLAIM" default:"${centre_claim}" placeholder:"NAME"`
 }
 

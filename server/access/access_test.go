@@ -17,7 +17,7 @@ const day = 24 * time.Hour
 var now = time.Date(2026, time.May, 4, 10, 0, 0, 0, time.UTC)
 
 // withCentres opens a store with an open and an archived centre.
-func withCentres(t *testing.T) store.Store {
+func withCentres(t testing.TB) store.Store {
 	t.Helper()
 	s := openStore(t)
 	for _, centre := range []store.Centre{

@@ -10,18 +10,16 @@ import (
 )
 
 const (
-	// wrongPerMinute is how many wrong attempts of an address are looked at in a minute.
+	// wrongPerMinute is how many wrong attempts of an address are told that they are wrong, in a minute.
 	wrongPerMinute = 20
-	// begunPerMinute is how many ceremonies an address may begin in a minute: a helpline of many people may
-	// have one address.
-	begunPerMinute = 60
-	// wrongPerMember is how many wrong attempts at a member are looked at in a quarter of an hour.
-	wrongPerMember = 20
-	// wrongInTotal is from how many wrong attempts in a quarter of an hour on, at all addresses together, an
-	// address is given scarcePerQuarter of them: strangers who try from everywhere must not keep out those
-	// who come once, and rightly.
-	wrongInTotal     = 1000
-	scarcePerQuarter = 3
+	// wrongPerMember and wrongInTotal are how many are at one member and at all together, in a quarter of an
+	// hour; more are not counted either, so that nobody can have the store written without end.
+	wrongPerMember, wrongInTotal = 20, 1000
+	// begunInTotal is how many ceremonies may begin in a minute before it matters from where: an address may
+	// then begin begunPerMinute, since a helpline of many people may have one address.
+	begunInTotal, begunPerMinute = 600, 60
+	// begunPerQuarter is how many may begin in a quarter of an hour, from wherever: each is a row of the store.
+	begunPerQuarter = 20_000
 	// actsPerQuarter is how much a member or token may administer in a quarter of an hour, and so may an
 	// address; actsInTotal is how much all of them may.
 	actsPerQuarter, actsInTotal = 300, 3000
@@ -37,80 +35,79 @@ func (e *AttemptsError) Error() string {
 	return "too many attempts; try again in " + inWords(e.RetryAfter)
 }
 
-// Attempts limits how often somebody tries to come in. What is counted by member and in total lies in the
-// store and outlives a restart. What is counted by address is in memory only: no address is ever written.
+// Attempts limits how often somebody tries to come in and is wrong. Whoever is right is never refused for
+// what others got wrong: secrets and signatures cannot be guessed, and a limit that somebody else can reach
+// would keep a counsellor out while a caller waits.
+//
+// What is counted by member and in total lies in the store and outlives a restart. What is counted by
+// address is in memory only: no address is ever written.
 type Attempts struct {
 	store store.Sessions
 	clock func() time.Time
 
-	wrong, begun, scarce, acts *addresses
+	wrong, begun, acts  *addresses
+	inMinute, inQuarter *addresses // of ceremonies, from wherever
 }
 
 // NewAttempts returns the limits of attempts on a store.
 func NewAttempts(s store.Sessions, clock func() time.Time) *Attempts {
 	return &Attempts{
 		store: s, clock: clock,
-		wrong:  newAddresses(clock, time.Minute, wrongPerMinute),
-		begun:  newAddresses(clock, time.Minute, begunPerMinute),
-		scarce: newAddresses(clock, quarter, scarcePerQuarter),
-		acts:   newAddresses(clock, quarter, actsPerQuarter),
+		wrong:     newAddresses(clock, time.Minute, wrongPerMinute),
+		begun:     newAddresses(clock, time.Minute, begunPerMinute),
+		acts:      newAddresses(clock, quarter, actsPerQuarter),
+		inMinute:  newAddresses(clock, time.Minute, begunInTotal),
+		inQuarter: newAddresses(clock, quarter, begunPerQuarter),
 	}
 }
+
+// anywhere stands for all addresses together.
+const anywhere = ""
 
 // Begin counts one ceremony begun from an address. It returns an *AttemptsError once there are too many.
 func (a *Attempts) Begin(from string) error {
-	if err := a.begun.check(from); err != nil {
+	if err := a.inQuarter.check(anywhere); err != nil {
+		return err
+	}
+	busy := a.inMinute.check(anywhere) != nil
+	if err := a.begun.check(from); busy && err != nil {
 		return err
 	}
 	a.begun.add(from)
+	a.inMinute.add(anywhere)
+	a.inQuarter.add(anywhere)
 	return nil
 }
 
-// Allow returns an *AttemptsError when no attempt may be made now from an address, at a member (empty when
-// it is not known at whose), or the store's errors.
-func (a *Attempts) Allow(ctx context.Context, kind store.AttemptKind, from, member string) error {
+// Wrong counts one wrong attempt of a kind from an address, at a member, or at nobody when that is empty. It
+// returns an *AttemptsError when there were too many before it, which whoever was wrong is then told
+// in place of anything else; or the store's errors.
+func (a *Attempts) Wrong(ctx context.Context, kind store.AttemptKind, from, member string) error {
 	if err := a.wrong.check(from); err != nil {
 		return err
 	}
-	now := a.clock()
-	total, err := a.store.Attempts(ctx, kind, "", calendar.Quarter(now))
-	if err != nil {
-		return err
-	}
-	if total >= wrongInTotal {
-		if err := a.scarce.check(from); err != nil {
-			return err
-		}
-	}
-	if member == "" {
-		return nil
-	}
-	count, err := a.store.Attempts(ctx, kind, member, calendar.Quarter(now))
-	if err != nil {
-		return err
-	}
-	if count >= wrongPerMember {
-		return &AttemptsError{RetryAfter: calendar.Quarter(now).Add(quarter).Sub(now)}
-	}
-	return nil
-}
-
-// Wrong counts one wrong attempt from an address, at a member or nobody. Errors are the store's.
-func (a *Attempts) Wrong(ctx context.Context, kind store.AttemptKind, from, member string) error {
 	a.wrong.add(from)
-	a.scarce.add(from)
 	// Whoever hangs up must not save itself the count.
 	ctx = context.WithoutCancel(ctx)
-	at := calendar.Quarter(a.clock())
-	total, err := a.store.Attempts(ctx, kind, "", at)
-	if err == nil && total < wrongInTotal { // beyond, there is nothing to learn, and writing would be the harm
-		_, err = a.store.CountAttempt(ctx, kind, "", at)
+	now := a.clock()
+	limits := map[string]int{"": wrongInTotal}
+	if member != "" {
+		limits[member] = wrongPerMember
 	}
-	if err != nil || member == "" {
-		return err
+	var tooMany error
+	for who, most := range limits {
+		count, err := a.store.Attempts(ctx, kind, who, calendar.Quarter(now))
+		if err == nil && count < most {
+			_, err = a.store.CountAttempt(ctx, kind, who, calendar.Quarter(now))
+		}
+		if err != nil {
+			return err
+		}
+		if count >= most {
+			tooMany = &AttemptsError{RetryAfter: calendar.Quarter(now).Add(quarter).Sub(now)}
+		}
 	}
-	_, err = a.store.CountAttempt(ctx, kind, member, at)
-	return err
+	return tooMany
 }
 
 // Administer counts one call of somebody who administers, from an address. It returns an *AttemptsError once
@@ -151,12 +148,14 @@ func newAddresses(clock func() time.Time, every time.Duration, most int) *addres
 	return &addresses{clock: clock, every: every, most: most}
 }
 
-// check returns an *AttemptsError when an address has been counted as often as it may.
+// check returns an *AttemptsError when an address has been counted as often as it may, or is one more than can
+// be remembered.
 func (a *addresses) check(from string) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	now := a.roll()
-	if a.count[from] < a.most {
+	count, known := a.count[from]
+	if count < a.most && (known || len(a.count) < maxAddresses) {
 		return nil
 	}
 	return &AttemptsError{RetryAfter: a.since.Add(a.every).Sub(now)}

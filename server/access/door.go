@@ -37,17 +37,13 @@ type Door struct {
 
 	mu   sync.Mutex
 	uses store.Uses
-	// known are the hashes that let somebody in of late: they are looked up also where too many others were
-	// wrong.
-	known map[[32]byte]time.Time
+	// taken are the sessions that Uses has given out last: the store may not have them yet.
+	taken map[[32]byte]time.Time
 }
-
-// knownFor is how long a hash is known for.
-const knownFor = 24 * time.Hour
 
 // NewDoor returns a door to a store. The clock tells what has expired.
 func NewDoor(tokens store.Tokens, clock func() time.Time) *Door {
-	d := &Door{clock: clock, wrong: newAddresses(clock, time.Minute, wrongPerMinute), known: map[[32]byte]time.Time{}}
+	d := &Door{clock: clock, wrong: newAddresses(clock, time.Minute, wrongPerMinute)}
 	d.callers = gather.New(store.MaxCallers, func(hashes [][32]byte) ([]store.Caller, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), readTime)
 		defer cancel()
@@ -65,16 +61,18 @@ func NewDoor(tokens store.Tokens, clock func() time.Time) *Door {
 func (d *Door) Close() { d.callers.Close() }
 
 // Authenticate returns the principal of credentials that come from an address, read from the store after the
-// call of Authenticate. Once too many of an address are known to nobody, only those are looked up that let
-// somebody in of late; others get an *AttemptsError. Other errors are those of this package, of the store,
-// of gather.Gatherer.Ask, or the context's.
+// call of Authenticate. What nobody knows is told so a few times a minute and address, and gets an
+// *AttemptsError after that. Other errors are those of this package, of the store, of gather.Gatherer.Ask, or
+// the context's.
 func (d *Door) Authenticate(ctx context.Context, c Credentials, from string) (Principal, error) {
 	switch {
 	case c.Bearer != "":
 		return d.token(ctx, c.Bearer, store.KindMachine, from)
 	case c.Session != "":
 		principal, err := d.session(ctx, c.Session, from)
-		if !errors.Is(err, ErrSignedOut) || c.Device == "" {
+		// A session that is over stays in the browser: it must not shut the door on a device that is known.
+		var limited *AttemptsError
+		if c.Device == "" || !errors.Is(err, ErrSignedOut) && !errors.As(err, &limited) {
 			return principal, err
 		}
 	}
@@ -85,14 +83,13 @@ func (d *Door) Authenticate(ctx context.Context, c Credentials, from string) (Pr
 }
 
 func (d *Door) token(ctx context.Context, secret string, kind store.TokenKind, from string) (Principal, error) {
-	caller, err := d.look(ctx, secret, from)
+	caller, err := d.callers.Ask(ctx, hash(secret))
 	token := caller.Token
 	switch {
 	case err != nil:
 		return Principal{}, err
 	case token.ID == "" || token.Kind != kind:
-		d.wrong.add(from)
-		return Principal{}, ErrUnknownToken
+		return Principal{}, d.strange(from, ErrUnknownToken)
 	case token.Revoked:
 		return Principal{}, ErrRevoked
 	case calendar.Day(d.clock()) >= token.ExpiresOn:
@@ -103,25 +100,22 @@ func (d *Door) token(ctx context.Context, secret string, kind store.TokenKind, f
 	if kind == store.KindDevice {
 		p.Kind = Device
 	}
-	d.let(token.Hash)
 	return p, nil
 }
 
 func (d *Door) session(ctx context.Context, secret, from string) (Principal, error) {
-	caller, err := d.look(ctx, secret, from)
+	caller, err := d.callers.Ask(ctx, hash(secret))
 	session, member := caller.Session, caller.Member
 	switch {
 	case err != nil:
 		return Principal{}, err
 	case session.Member == "":
-		d.wrong.add(from)
-		return Principal{}, ErrSignedOut
+		return Principal{}, d.strange(from, ErrSignedOut)
 	case member.Removed || hasEnded(session, member.Role, d.lastUse(session), d.clock()):
 		return Principal{}, ErrSignedOut
 	}
 	p := principal(caller)
 	p.Kind, p.ID, p.Label, p.Role, p.Centre, p.Session = Seat, member.ID, member.Label, member.Role, member.Centre, session
-	d.let(session.Hash)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.uses.Sessions[session.Hash] = calendar.Quarter(d.clock())
@@ -133,27 +127,13 @@ func principal(caller store.Caller) Principal {
 	return Principal{Archived: caller.Archived, Pools: caller.Pools, Wrong: caller.Wrong}
 }
 
-// look asks the store for the caller who has a secret.
-func (d *Door) look(ctx context.Context, secret, from string) (store.Caller, error) {
-	sum := hash(secret)
-	if err := d.wrong.check(from); err != nil && !d.knows(sum) {
-		return store.Caller{}, err
+// strange counts a secret that nobody knows, and returns what its caller is told.
+func (d *Door) strange(from string, err error) error {
+	if limited := d.wrong.check(from); limited != nil {
+		return limited
 	}
-	return d.callers.Ask(ctx, sum)
-}
-
-func (d *Door) knows(sum [32]byte) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	at, known := d.known[sum]
-	return known && d.clock().Sub(at) < knownFor
-}
-
-// let remembers that a hash let somebody in.
-func (d *Door) let(sum [32]byte) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.known[sum] = d.clock()
+	d.wrong.add(from)
+	return err
 }
 
 // Note notes the use of a machine's token, to the day. Not every call is to be noted: the last use of a
@@ -168,24 +148,23 @@ func (d *Door) Note(machine Principal) {
 func (d *Door) lastUse(session store.Session) time.Time {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if here := d.uses.Sessions[session.Hash]; here.After(session.UsedAt) {
-		return here
+	last := session.UsedAt
+	for _, here := range []time.Time{d.taken[session.Hash], d.uses.Sessions[session.Hash]} {
+		if here.After(last) {
+			last = here
+		}
 	}
-	return session.UsedAt
+	return last
 }
 
 // Uses returns the uses since the call before, to be given to store.Sessions.Used; when that fails, give
-// them back to Remember. It forgets what has not come for long.
+// them back to Remember.
 func (d *Door) Uses() store.Uses {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	uses := d.uses
+	d.taken = uses.Sessions
 	d.forgetUses()
-	for sum, at := range d.known {
-		if d.clock().Sub(at) >= knownFor {
-			delete(d.known, sum)
-		}
-	}
 	return uses
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 // openStore opens an empty store in a temporary folder.
-func openStore(t *testing.T) store.Store {
+func openStore(t testing.TB) store.Store {
 	t.Helper()
 	path, key := filepath.Join(t.TempDir(), "aankomst.db"), [32]byte{1}
 	if _, err := sqlite.Migrate(t.Context(), path, key); err != nil {

@@ -92,20 +92,32 @@ func checkOwn(member store.Member) error {
 // has. Errors wrap ErrRequest, are change's or the store's: store.ErrConflict when the revision is another by
 // now.
 func UpdateMember(ctx context.Context, s members, id string, revision int, change func(*SeatRequest) error) (store.Member, error) {
+	member, err := s.GetMember(ctx, id)
+	switch {
+	case err != nil:
+		return store.Member{}, err
+	case member.Revision != revision:
+		return store.Member{}, store.ErrConflict
+	}
+	request := SeatRequest{Label: member.Label, Role: member.Role, Centre: member.Centre}
+	if err := change(&request); err != nil {
+		return store.Member{}, err
+	}
+	bySSO := member.Subject != [32]byte{}
+	if bySSO && (request.Role != member.Role || request.Centre != member.Centre) {
+		return store.Member{}, fmt.Errorf("%w: the provider of single sign-on says which role and centre this member has; change it there", ErrRequest)
+	}
+	if err := errors.Join(checkLabel("it a label", request.Label), checkRole(request.Role, request.Centre)); err != nil {
+		return store.Member{}, first(err)
+	}
+	if request.Centre != member.Centre { // one that was archived since may stay
+		if err := checkCentre(ctx, s, request.Centre); err != nil {
+			return store.Member{}, err
+		}
+	}
 	return s.UpdateMember(ctx, id, func(member *store.Member) error {
 		if member.Revision != revision {
 			return store.ErrConflict
-		}
-		request := SeatRequest{Label: member.Label, Role: member.Role, Centre: member.Centre}
-		if err := change(&request); err != nil {
-			return err
-		}
-		bySSO := member.Subject != [32]byte{}
-		if bySSO && (request.Role != member.Role || request.Centre != member.Centre) {
-			return fmt.Errorf("%w: the provider of single sign-on says which role and centre this member has; change it there", ErrRequest)
-		}
-		if err := errors.Join(checkLabel("it a label", request.Label), checkRole(request.Role, request.Centre)); err != nil {
-			return first(err)
 		}
 		member.Label, member.Role, member.Centre = request.Label, request.Role, request.Centre
 		return nil

@@ -9,7 +9,11 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/go-webauthn/webauthn/protocol"
 	"github.com/go-webauthn/webauthn/webauthn"
@@ -24,13 +28,15 @@ const maxPasskeys = 20
 // ErrOrigin is wrapped for an origin that people cannot sign in at.
 var ErrOrigin = errors.New("people cannot sign in there")
 
-// CheckOrigin refuses an origin at which browsers offer no passkeys: it is https://HOST, with a port when it
-// is an unusual one, or http://localhost with a port. Errors wrap ErrOrigin and say what to do.
+// CheckOrigin refuses an origin at which browsers offer no passkeys: it is https://HOST in small letters, with
+// a port when it is an unusual one, or http://localhost with a port. Errors wrap ErrOrigin and say what to do.
 func CheckOrigin(origin string) error {
 	at, err := url.Parse(origin)
 	switch {
-	case err != nil || at.Host == "" || at.Scheme+"://"+at.Host != origin:
+	case err != nil || at.Hostname() == "" || at.Scheme+"://"+at.Host != origin || strings.HasSuffix(origin, ":"):
 		return fmt.Errorf("%w: an origin is https://HOST or https://HOST:PORT, without a path; not %q", ErrOrigin, origin)
+	case strings.ContainsFunc(origin, func(c rune) bool { return c > unicode.MaxASCII || unicode.IsUpper(c) }):
+		return fmt.Errorf("%w: browsers write it in small letters, and others than a to z as xn--; not as %q", ErrOrigin, origin)
 	case net.ParseIP(at.Hostname()) != nil:
 		return fmt.Errorf("%w: passkeys are bound to a name, such as localhost; %q has none", ErrOrigin, origin)
 	case at.Scheme == "http" && at.Hostname() == "localhost", at.Scheme == "https":
@@ -120,19 +126,20 @@ func (s *SignIns) BeginSignIn(ctx context.Context, from string) (Asked, error) {
 // FinishSignIn starts a session for the member whose passkey gave the proof. Errors are ErrProof,
 // ErrSuspected, *AttemptsError or the store's.
 func (s *SignIns) FinishSignIn(ctx context.Context, from, ceremony, credential string) (Started, error) {
-	if err := s.attempts.Allow(ctx, store.AttemptSignIn, from, ""); err != nil {
-		return Started{}, err
-	}
 	data, err := s.answered(ctx, ceremonySignIn, "", ceremony)
 	if err != nil {
 		return Started{}, s.wrong(ctx, from, "", err)
 	}
-	member, use, err := s.prove(ctx, from, data, credential, "")
+	member, use, err := s.prove(ctx, data, credential, "")
 	if err != nil {
 		return Started{}, s.wrong(ctx, from, member.ID, err)
 	}
 	secret, session := NewSession(member, s.clock())
-	if err := s.suspect(ctx, member.ID, use, s.store.StartSession(ctx, session, use)); err != nil {
+	err = s.suspect(ctx, member.ID, use, s.store.StartSession(ctx, session, use))
+	if errors.Is(err, store.ErrNotFound) { // the member was removed meanwhile
+		err = s.wrong(ctx, from, member.ID, ErrProof)
+	}
+	if err != nil {
 		return Started{}, err
 	}
 	return Started{Secret: secret, Session: session, Member: member}, nil
@@ -150,22 +157,28 @@ func (s *SignIns) BeginProof(ctx context.Context, from string, seat Principal) (
 	return s.ask(ctx, ceremonyProof, bound(seat.Session.Hash), options.Response, data)
 }
 
-// FinishProof takes a fresh proof of a seat. Errors are ErrProof, also when it is another member's,
-// ErrSuspected, *AttemptsError or the store's.
-func (s *SignIns) FinishProof(ctx context.Context, from string, seat Principal, ceremony, credential string) (proved time.Time, err error) {
-	if err := s.attempts.Allow(ctx, store.AttemptSignIn, from, seat.ID); err != nil {
-		return time.Time{}, err
-	}
+// FinishProof takes a fresh proof of a seat, and gives its session another secret, for the browser alone:
+// whoever has stolen the one before is signed out. Errors are ErrProof, also when it is another member's,
+// ErrSuspected, ErrSignedOut when the session ended meanwhile, *AttemptsError or the store's.
+func (s *SignIns) FinishProof(ctx context.Context, from string, seat Principal, ceremony, credential string) (Started, error) {
 	data, err := s.answered(ctx, ceremonyProof, bound(seat.Session.Hash), ceremony)
 	if err != nil {
-		return time.Time{}, s.wrong(ctx, from, seat.ID, err)
+		return Started{}, s.wrong(ctx, from, seat.ID, err)
 	}
-	_, use, err := s.prove(ctx, from, data, credential, seat.ID)
+	member, use, err := s.prove(ctx, data, credential, seat.ID)
 	if err != nil {
-		return time.Time{}, s.wrong(ctx, from, seat.ID, err)
+		return Started{}, s.wrong(ctx, from, seat.ID, err)
 	}
-	at := calendar.Quarter(s.clock())
-	return at, s.suspect(ctx, seat.ID, use, s.store.ProveSession(ctx, seat.Session.Hash, at, use))
+	secret, session := newSecret(sessionPrefix), seat.Session
+	session.Hash, session.ProvedAt = hash(secret), calendar.Quarter(s.clock())
+	err = s.suspect(ctx, seat.ID, use, s.store.ProveSession(ctx, seat.Session.Hash, session.Hash, session.ProvedAt, use))
+	switch {
+	case errors.Is(err, store.ErrNotFound):
+		return Started{}, ErrSignedOut
+	case err != nil:
+		return Started{}, err
+	}
+	return Started{Secret: secret, Session: session, Member: member}, nil
 }
 
 // Invited is whose an invitation is, and what is asked of whoever has it.
@@ -175,8 +188,8 @@ type Invited struct {
 	Asked  Asked        // of a member alone
 }
 
-// BeginEnrolment says whose an invitation is and asks for a passkey when it is a member's. Errors are
-// ErrInvitation, *AttemptsError or the store's.
+// BeginEnrolment says whose an invitation is and asks for a passkey when it is a member's. Errors wrap
+// ErrRequest, are ErrInvitation, *AttemptsError or the store's.
 func (s *SignIns) BeginEnrolment(ctx context.Context, from, invitation string) (Invited, error) {
 	if err := s.attempts.Begin(from); err != nil {
 		return Invited{}, err
@@ -193,11 +206,15 @@ func (s *SignIns) BeginEnrolment(ctx context.Context, from, invitation string) (
 		return Invited{}, err
 	}
 	asked, err := s.askPasskey(ctx, ceremonyEnrol, bound(found.Hash), member)
-	return Invited{Member: member, Asked: asked}, err
+	if err != nil {
+		return Invited{}, err
+	}
+	return Invited{Member: member, Asked: asked}, nil
 }
 
 // FinishEnrolment enrols a passkey under a name, uses the invitation up, and starts a session. Errors wrap
-// ErrRequest, are ErrInvitation, ErrProof, *AttemptsError or the store's.
+// ErrRequest, are ErrInvitation, ErrProof, *AttemptsError or the store's: store.ErrExists when the passkey is
+// enrolled already, whoever's it is.
 func (s *SignIns) FinishEnrolment(ctx context.Context, from, invitation, ceremony, credential, name string) (Started, error) {
 	if err := checkLabel("the passkey a name", name); err != nil {
 		return Started{}, err
@@ -215,14 +232,17 @@ func (s *SignIns) FinishEnrolment(ctx context.Context, from, invitation, ceremon
 	}
 	passkey, err := s.answeredPasskey(ctx, ceremonyEnrol, bound(found.Hash), member, ceremony, credential, name)
 	if err != nil {
-		return Started{}, s.wrong(ctx, from, member.ID, err)
+		// At nobody: whoever has the invitation must not keep the member from signing in.
+		return Started{}, s.wrong(ctx, from, "", err)
 	}
 	secret, session := NewSession(member, s.clock())
-	err = s.store.Enrol(store.As(ctx, store.BySeat(member.ID), s.clock()), found.Hash, passkey, session)
-	if errors.Is(err, store.ErrNotFound) {
+	switch err := s.store.Enrol(store.As(ctx, store.BySeat(member.ID), s.clock()), found.Hash, passkey, session); {
+	case errors.Is(err, store.ErrNotFound):
 		return Started{}, ErrInvitation // somebody else was faster
+	case err != nil:
+		return Started{}, err
 	}
-	return Started{Secret: secret, Session: session, Member: member}, err
+	return Started{Secret: secret, Session: session, Member: member}, nil
 }
 
 // EnrolDevice enrols whoever calls as a device and uses the invitation up. It returns the device with its
@@ -238,10 +258,13 @@ func (s *SignIns) EnrolDevice(ctx context.Context, from, invitation string) (sec
 	secret = newSecret(devicePrefix)
 	now := s.clock()
 	device, err = s.store.EnrolDevice(store.As(ctx, store.ByToken(found.Device), now), found.Hash, hash(secret), lastDay(now, deviceValidity))
-	if errors.Is(err, store.ErrNotFound) {
+	switch {
+	case errors.Is(err, store.ErrNotFound):
 		return "", store.Token{}, ErrInvitation
+	case err != nil:
+		return "", store.Token{}, err
 	}
-	return secret, device, err
+	return secret, device, nil
 }
 
 // BeginPasskey asks a seat for one more passkey. Errors wrap ErrRequest or are the store's.
@@ -253,7 +276,8 @@ func (s *SignIns) BeginPasskey(ctx context.Context, seat Principal) (Asked, erro
 	return s.askPasskey(ctx, ceremonyAdd, bound(seat.Session.Hash), member)
 }
 
-// FinishPasskey adds a passkey of a seat under a name. Errors wrap ErrRequest, are ErrProof or the store's.
+// FinishPasskey adds a passkey of a seat under a name. Errors wrap ErrRequest, are ErrProof or the store's:
+// store.ErrExists when the passkey is enrolled already, whoever's it is.
 func (s *SignIns) FinishPasskey(ctx context.Context, seat Principal, ceremony, credential, name string) error {
 	if err := checkLabel("the passkey a name", name); err != nil {
 		return err
@@ -276,9 +300,6 @@ func (s *SignIns) Leave(ctx context.Context, secret string) error {
 
 // invitation returns the invitation of a secret.
 func (s *SignIns) invitation(ctx context.Context, from, secret string) (store.Invitation, error) {
-	if err := s.attempts.Allow(ctx, store.AttemptInvitation, from, ""); err != nil {
-		return store.Invitation{}, err
-	}
 	found, err := s.store.GetInvitation(ctx, hash(secret))
 	if errors.Is(err, store.ErrNotFound) || err == nil && !s.clock().Before(found.EndsAt) {
 		return store.Invitation{}, s.uninvited(ctx, from)
@@ -315,7 +336,10 @@ func (s *SignIns) ask(ctx context.Context, kind, boundTo string, options any, da
 		return Asked{}, fmt.Errorf("writing the options of a passkey: %w", err)
 	}
 	secret, err := s.beginCeremony(ctx, kind, boundTo, kept)
-	return Asked{Ceremony: secret, Options: written}, err
+	if err != nil {
+		return Asked{}, err
+	}
+	return Asked{Ceremony: secret, Options: written}, nil
 }
 
 // beginCeremony keeps what must be known to end a ceremony, for a quarter of an hour to half an hour.
@@ -353,18 +377,15 @@ func (s *SignIns) answered(ctx context.Context, kind, boundTo, secret string) (w
 
 // prove checks the answer to a challenge, and returns whose passkey gave it. Only, when it is not empty, is
 // the one member who may. With ErrProof it returns the member at whom the attempt was, when one was named.
-func (s *SignIns) prove(ctx context.Context, from string, data webauthn.SessionData, credential, only string) (store.Member, store.PasskeyUse, error) {
+func (s *SignIns) prove(ctx context.Context, data webauthn.SessionData, credential, only string) (store.Member, store.PasskeyUse, error) {
 	parsed, err := protocol.ParseCredentialRequestResponseBytes([]byte(credential))
 	if err != nil {
 		return store.Member{}, store.PasskeyUse{}, ErrProof
 	}
 	var found passkeyOwner
-	var failed error // the store's, or of the limits: not for the library to swallow
+	var failed error // the store's: not for the library to swallow
 	_, proved, err := s.party.ValidatePasskeyLogin(func(id, handle []byte) (webauthn.User, error) {
 		if found, failed = s.owner(ctx, string(handle), id); failed != nil {
-			return nil, failed
-		}
-		if failed = s.attempts.Allow(ctx, store.AttemptSignIn, from, found.member.ID); failed != nil {
 			return nil, failed
 		}
 		return found, nil
@@ -405,6 +426,9 @@ func (s *SignIns) suspect(ctx context.Context, member string, use store.PasskeyU
 // owner returns the member of a handle, with the passkeys; ErrProof when there is none, or it has no passkey
 // of that ID.
 func (s *SignIns) owner(ctx context.Context, handle string, id []byte) (passkeyOwner, error) {
+	if !utf8.ValidString(handle) || strings.ContainsRune(handle, 0) {
+		return passkeyOwner{}, ErrProof // no text, and no database is to be asked for it
+	}
 	member, err := s.store.GetMember(ctx, handle)
 	if errors.Is(err, store.ErrNotFound) || err == nil && member.Removed {
 		return passkeyOwner{}, ErrProof
@@ -425,19 +449,26 @@ func (s *SignIns) owner(ctx context.Context, handle string, id []byte) (passkeyO
 	return passkeyOwner{}, ErrProof
 }
 
-// askPasskey asks a member for a passkey on an authenticator that has none of theirs yet.
-func (s *SignIns) askPasskey(ctx context.Context, kind, boundTo string, member store.Member) (Asked, error) {
+// passkeysOf returns the passkeys of a member who may have one more; errors wrap ErrRequest otherwise.
+func (s *SignIns) passkeysOf(ctx context.Context, member store.Member) ([]store.Passkey, error) {
 	if err := checkOwn(member); err != nil {
-		return Asked{}, err
+		return nil, err
 	}
 	passkeys, err := s.store.ListPasskeys(ctx, member.ID)
+	if err == nil && len(passkeys) >= maxPasskeys {
+		err = fmt.Errorf("%w: a member has at most %d passkeys; remove one first", ErrRequest, maxPasskeys)
+	}
+	return passkeys, err
+}
+
+// askPasskey asks a member for a passkey on an authenticator that has none of theirs yet, or one that is
+// accepted no more.
+func (s *SignIns) askPasskey(ctx context.Context, kind, boundTo string, member store.Member) (Asked, error) {
+	passkeys, err := s.passkeysOf(ctx, member)
 	if err != nil {
 		return Asked{}, err
 	}
-	if len(passkeys) >= maxPasskeys {
-		return Asked{}, fmt.Errorf("%w: a member has at most %d passkeys; remove one first", ErrRequest, maxPasskeys)
-	}
-	owner := passkeyOwner{member, passkeys}
+	owner := passkeyOwner{member, slices.DeleteFunc(passkeys, func(p store.Passkey) bool { return p.Suspected })}
 	options, data, err := s.party.BeginRegistration(owner, webauthn.WithExclusions(webauthn.Credentials(owner.WebAuthnCredentials()).CredentialDescriptors()))
 	if err != nil {
 		return Asked{}, err
@@ -445,7 +476,7 @@ func (s *SignIns) askPasskey(ctx context.Context, kind, boundTo string, member s
 	return s.ask(ctx, kind, boundTo, options.Response, data)
 }
 
-// answeredPasskey checks the answer to askPasskey. Errors are ErrProof or the store's.
+// answeredPasskey checks the answer to askPasskey. Errors wrap ErrRequest, are ErrProof or the store's.
 func (s *SignIns) answeredPasskey(ctx context.Context, kind, boundTo string, member store.Member, ceremony, credential, name string) (store.Passkey, error) {
 	data, err := s.answered(ctx, kind, boundTo, ceremony)
 	if err != nil {
@@ -459,14 +490,25 @@ func (s *SignIns) answeredPasskey(ctx context.Context, kind, boundTo string, mem
 	if err != nil {
 		return store.Passkey{}, ErrProof
 	}
+	// More than there is room for may have been asked for at once.
+	if _, err := s.passkeysOf(ctx, member); err != nil {
+		return store.Passkey{}, err
+	}
 	passkey := store.Passkey{
 		ID: made.ID, Member: member.ID, Name: name, PublicKey: made.PublicKey, Count: made.Authenticator.SignCount,
 		BackupEligible: made.Flags.BackupEligible, BackedUp: made.Flags.BackupState, AddedOn: calendar.Day(s.clock()),
 	}
-	for _, transport := range made.Transport {
-		passkey.Transports = append(passkey.Transports, string(transport))
+	for _, known := range transports {
+		if slices.Contains(made.Transport, known) {
+			passkey.Transports = append(passkey.Transports, string(known))
+		}
 	}
 	return passkey, nil
+}
+
+// transports are those that are kept. What else a browser tells is of no use, and could be anything.
+var transports = []protocol.AuthenticatorTransport{
+	protocol.USB, protocol.NFC, protocol.BLE, protocol.SmartCard, protocol.Hybrid, protocol.Internal,
 }
 
 // bound writes the hash to which a ceremony is bound.

@@ -120,9 +120,6 @@ func (s *SignIns) FinishSSO(ctx context.Context, from, ceremony, code, state str
 	if s.sso == nil {
 		return Started{}, errNoSSO()
 	}
-	if err := s.attempts.Allow(ctx, store.AttemptSignIn, from, ""); err != nil {
-		return Started{}, err
-	}
 	proof, err := s.proveSSO(ctx, ceremony, code, state)
 	if err != nil {
 		return Started{}, s.wrong(ctx, from, "", err)

@@ -37,7 +37,7 @@ func settingsOf(p *idp) SSOSettings {
 	}
 }
 
-func signInsWith(t *testing.T, kept store.Store, settings SSOSettings, clock func() time.Time) *SignIns {
+func signInsWith(t testing.TB, kept store.Store, settings SSOSettings, clock func() time.Time) *SignIns {
 	t.Helper()
 	s, err := NewSignIns(kept, NewAttempts(kept, clock), ssoOrigin, settings, clock)
 	if err != nil {

@@ -72,9 +72,11 @@ type Sessions interface {
 	// ErrNotFound when the member does not exist or is removed; ErrExists when its hash is taken; ErrConflict
 	// when the use of the passkey is refused: see PasskeyUse.
 	StartSession(ctx context.Context, session Session, use PasskeyUse) error
-	// ProveSession says that the member of a session proved again who they are, at a quarter of an hour.
+	// ProveSession says that the member of a session proved again who they are, at a quarter of an hour, and
+	// gives the session another hash: whoever has stolen its secret is signed out by the proof. ErrExists when
+	// another session has that.
 	// ErrNotFound when there is no such session; ErrConflict as for StartSession.
-	ProveSession(ctx context.Context, hash [32]byte, at time.Time, use PasskeyUse) error
+	ProveSession(ctx context.Context, hash, another [32]byte, at time.Time, use PasskeyUse) error
 	// EndSession ends a session; ending one that is none is no error.
 	EndSession(ctx context.Context, hash [32]byte) error
 	// EndSessions ends all sessions of a member, but for the one that has the hash keep.

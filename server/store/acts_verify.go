@@ -29,7 +29,7 @@ func VerifyActs(exported io.Reader) (VerifiedActs, error) {
 	lines := bufio.NewReader(exported)
 	for number := 1; ; number++ {
 		line, err := lines.ReadBytes('\n')
-		if err != nil && err != io.EOF {
+		if err != nil && !errors.Is(err, io.EOF) {
 			return found, fmt.Errorf("reading line %d: %w", number, err)
 		}
 		if len(line) == 0 {

@@ -722,11 +722,11 @@ type Me struct {
 	Role  Access_Role `protobuf:"varint,4,opt,name=role,proto3,enum=aankomst.v1.Access_Role" json:"role,omitempty"`
 	// The centre, for INTAKE.
 	Centre string `protobuf:"bytes,5,opt,name=centre,proto3" json:"centre,omitempty"`
-	// What follows is told of a member only.
+	// What follows is told of a member only, but for ends_at.
 	Passkeys []*Passkey `protobuf:"bytes,6,rep,name=passkeys,proto3" json:"passkeys,omitempty"`
 	// How many sessions of the member there are, this one included.
 	Sessions uint32 `protobuf:"varint,7,opt,name=sessions,proto3" json:"sessions,omitempty"`
-	// When this one ends, used or not.
+	// When this one ends, used or not, or when the token or device expires.
 	EndsAt *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=ends_at,json=endsAt,proto3" json:"ends_at,omitempty"`
 	// After how many minutes without a call it ends; up to a quarter of an hour later.
 	IdleMinutes uint32 `protobuf:"varint,9,opt,name=idle_minutes,json=idleMinutes,proto3" json:"idle_minutes,omitempty"`

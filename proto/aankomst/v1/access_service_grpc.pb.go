@@ -78,7 +78,7 @@ type AccessServiceClient interface {
 	SignOut(ctx context.Context, in *SignOutRequest, opts ...grpc.CallOption) (*SignOutResponse, error)
 	// Asks a member who is signed in for a fresh proof with a passkey.
 	BeginProof(ctx context.Context, in *BeginProofRequest, opts ...grpc.CallOption) (*BeginProofResponse, error)
-	// Takes the proof that BeginProof asked for; it is accepted once.
+	// Takes the proof that BeginProof asked for; it is accepted once. The session gets another secret.
 	FinishProof(ctx context.Context, in *FinishProofRequest, opts ...grpc.CallOption) (*Me, error)
 	// Asks for one more passkey.
 	BeginPasskey(ctx context.Context, in *BeginPasskeyRequest, opts ...grpc.CallOption) (*BeginPasskeyResponse, error)
@@ -424,7 +424,7 @@ type AccessServiceServer interface {
 	SignOut(context.Context, *SignOutRequest) (*SignOutResponse, error)
 	// Asks a member who is signed in for a fresh proof with a passkey.
 	BeginProof(context.Context, *BeginProofRequest) (*BeginProofResponse, error)
-	// Takes the proof that BeginProof asked for; it is accepted once.
+	// Takes the proof that BeginProof asked for; it is accepted once. The session gets another secret.
 	FinishProof(context.Context, *FinishProofRequest) (*Me, error)
 	// Asks for one more passkey.
 	BeginPasskey(context.Context, *BeginPasskeyRequest) (*BeginPasskeyResponse, error)

@@ -47,7 +47,7 @@ const (
 // Options change how a store is opened. The zero value is the strictest.
 type Options struct {
 	// Accept names settings of the database that would be refused, because they keep traces, and are
-	// knowingly accepted. Some cannot be: ErrTraces says which.
+	// knowingly accepted. Some cannot be: ErrTraces says which. So is AcceptUnchecked, of the connection.
 	Accept []string
 }
 
@@ -95,6 +95,9 @@ func configure(address string, options Options) (*pgxpool.Config, error) {
 		return nil, err
 	}
 	connection := config.ConnConfig
+	if err := checkEncrypted(connection.Config, options.Accept); err != nil {
+		return nil, err
+	}
 	for name, value := range sessionSettings {
 		connection.RuntimeParams[name] = value
 	}

@@ -47,6 +47,9 @@ var traces = map[string]trace{
 func checkAccepted(accepted []string) error {
 	for _, name := range accepted {
 		trace, known := traces[name]
+		if name == AcceptUnchecked {
+			continue
+		}
 		if !known {
 			return fmt.Errorf("%w: %q is no setting of the database that is looked at", ErrTraces, name)
 		}

@@ -33,7 +33,7 @@ func signIn(t *testing.T, s *Store, members int) {
 		ok(t, s.AddPasskey(t.Context(), store.Passkey{ID: hash[:2], Member: id}))
 		session := store.Session{Hash: hash, Member: id, StartedAt: quarter(0), UsedAt: quarter(0), ProvedAt: quarter(0), EndsAt: quarter(40)}
 		ok(t, s.StartSession(t.Context(), session, store.PasskeyUse{ID: hash[:2], Count: 1}))
-		ok(t, s.ProveSession(t.Context(), hash, quarter(1), store.PasskeyUse{ID: hash[:2], Count: 2}))
+		ok(t, s.ProveSession(t.Context(), hash, hash, quarter(1), store.PasskeyUse{ID: hash[:2], Count: 2}))
 		ok(t, s.CreateToken(t.Context(), store.Token{ID: id, Hash: hash, Role: store.RoleCounsellor, ExpiresOn: "2027-01-01", Kind: store.KindMachine}))
 		ok(t, s.PutInvitation(t.Context(), store.Invitation{Hash: hash, Member: id, EndsAt: quarter(40)}))
 		ok(t, s.BeginCeremony(t.Context(), store.Ceremony{Hash: hash, EndsAt: quarter(40)}))

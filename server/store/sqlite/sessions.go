@@ -49,10 +49,10 @@ func insertSession(tx tx, s store.Session) error {
 }
 
 // ProveSession implements store.Sessions.
-func (s *Store) ProveSession(ctx context.Context, hash [32]byte, at time.Time, use store.PasskeyUse) error {
+func (s *Store) ProveSession(ctx context.Context, hash, another [32]byte, at time.Time, use store.PasskeyUse) error {
 	return s.write(ctx, func(tx tx) error {
 		var member string
-		err := tx.row(`UPDATE sessions SET proved_at = ? WHERE hash = ? RETURNING member`, quarterOf(at), hash[:]).Scan(&member)
+		err := tx.row(`UPDATE sessions SET hash = ?, proved_at = ? WHERE hash = ? RETURNING member`, another[:], quarterOf(at), hash[:]).Scan(&member)
 		if err != nil {
 			return err
 		}

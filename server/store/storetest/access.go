@@ -75,7 +75,7 @@ func accessWrites() []call {
 			return s.StartSession(ctx, session("m1", 36), store.PasskeyUse{ID: []byte{34}})
 		}},
 		{"ProveSession", func(ctx context.Context, s store.Store) error {
-			return s.ProveSession(ctx, [32]byte{25}, quarter(3), store.PasskeyUse{})
+			return s.ProveSession(ctx, [32]byte{25}, [32]byte{26}, quarter(3), store.PasskeyUse{})
 		}},
 		{"Used", func(ctx context.Context, s store.Store) error {
 			return s.Used(ctx, store.Uses{Sessions: map[[32]byte]time.Time{{25}: quarter(3)}, Tokens: map[string]string{"t1": "2026-03-01"}}, quarter(0))

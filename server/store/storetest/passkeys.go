@@ -88,5 +88,5 @@ func suspectPasskey(t *testing.T, s store.Store) {
 	use := func(id byte) store.PasskeyUse { return store.PasskeyUse{ID: []byte{id}, Count: 1} }
 	is(t, s.StartSession(t.Context(), session("m1", 4), use(1)), store.ErrConflict)
 	is(t, s.StartSession(t.Context(), session("m1", 4), use(3)), nil)
-	is(t, s.ProveSession(t.Context(), [32]byte{4}, quarter(5), use(1)), store.ErrConflict)
+	is(t, s.ProveSession(t.Context(), [32]byte{4}, [32]byte{4}, quarter(5), use(1)), store.ErrConflict)
 }

@@ -110,7 +110,7 @@ var usesOf = []struct {
 		return s.StartSession(t.Context(), each, use)
 	}},
 	{"ProveSession", func(t *testing.T, s store.Store, use store.PasskeyUse) error {
-		return s.ProveSession(t.Context(), [32]byte{1}, quarter(7), use)
+		return s.ProveSession(t.Context(), [32]byte{1}, [32]byte{1}, quarter(7), use)
 	}},
 }
 
@@ -190,13 +190,16 @@ func passkeyUsedAtOnce(t *testing.T, s store.Store) {
 
 func proveSession(t *testing.T, s store.Store) {
 	withMembers(t, s, member("m1"), member("m2"))
-	is(t, s.ProveSession(t.Context(), [32]byte{1}, quarter(5), store.PasskeyUse{}), nil)
-	proved := session("m1", 1)
+	is(t, s.ProveSession(t.Context(), [32]byte{1}, [32]byte{2}, quarter(5), store.PasskeyUse{}), store.ErrExists)
+	equal(t, sessions(t, s, "m1"), []store.Session{session("m1", 1)})
+	is(t, s.ProveSession(t.Context(), [32]byte{1}, [32]byte{77}, quarter(5), store.PasskeyUse{}), nil)
+	equal(t, callers(t, s, [32]byte{1}), []store.Caller{{}}) // the secret that was is worth nothing
+	proved := session("m1", 77)
 	proved.ProvedAt = quarter(5)
 	equal(t, sessions(t, s, "m1"), []store.Session{proved})
 	equal(t, sessions(t, s, "m2"), []store.Session{session("m2", 2)})
-	is(t, s.ProveSession(t.Context(), [32]byte{9}, quarter(5), store.PasskeyUse{}), store.ErrNotFound)
-	is(t, s.ProveSession(t.Context(), [32]byte{9}, quarter(5), store.PasskeyUse{ID: passkey("m1", 1).ID, Count: 1000}), store.ErrNotFound)
+	is(t, s.ProveSession(t.Context(), [32]byte{9}, [32]byte{8}, quarter(5), store.PasskeyUse{}), store.ErrNotFound)
+	is(t, s.ProveSession(t.Context(), [32]byte{9}, [32]byte{8}, quarter(5), store.PasskeyUse{ID: passkey("m1", 1).ID, Count: 1000}), store.ErrNotFound)
 	equal(t, passkeys(t, s, "m1"), []store.Passkey{passkey("m1", 1)})
 }
 

@@ -105,7 +105,7 @@ func callsUnrecorded(t *testing.T, s store.Store) {
 		_, err = s.EndCeremony(t.Context(), [32]byte{1})
 		is(t, err, nil)
 		is(t, s.StartSession(t.Context(), session("m1", 50), store.PasskeyUse{ID: []byte{1}, Count: 1}), nil)
-		is(t, s.ProveSession(t.Context(), [32]byte{50}, quarter(3), store.PasskeyUse{ID: []byte{1}, Count: 2}), nil)
+		is(t, s.ProveSession(t.Context(), [32]byte{50}, [32]byte{50}, quarter(3), store.PasskeyUse{ID: []byte{1}, Count: 2}), nil)
 		is(t, s.EndSession(t.Context(), [32]byte{50}), nil)
 		uses := store.Uses{Sessions: map[[32]byte]time.Time{{1}: quarter(3)}, Tokens: map[string]string{"t1": "2026-03-01"}}
 		is(t, s.Used(t.Context(), uses, quarter(99)), nil)

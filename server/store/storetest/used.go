@@ -153,7 +153,7 @@ func usedAtOnce(t *testing.T, s store.Store) {
 			if err := errors.Join(
 				s.PutInvitation(t.Context(), link),
 				s.Enrol(t.Context(), hash, p, started),
-				s.ProveSession(t.Context(), hash, quarter(2), store.PasskeyUse{ID: hash[:], Count: p.Count + 1}),
+				s.ProveSession(t.Context(), hash, hash, quarter(2), store.PasskeyUse{ID: hash[:], Count: p.Count + 1}),
 				s.CreateToken(t.Context(), of),
 				s.BeginCeremony(t.Context(), store.Ceremony{Hash: hash, EndsAt: quarter(8)}),
 			); err != nil {

@@ -24,7 +24,9 @@ function show(answer) {
   }
   at('who').hidden = false;
   for (const part of ['device-lead', 'device-sign-in']) at(part).hidden = seat;
-  for (const part of ['passkeys', 'sessions']) at(part).hidden = !seat;
+  at('sso').hidden = !me.singleSignOn;
+  at('passkeys').hidden = !seat || me.singleSignOn; // who comes in by single sign-on has none
+  at('sessions').hidden = !seat;
   if (!seat) return;
   say(at('sessions-count'), me.sessions > 1 ? 'sessions.many' : 'sessions.one', { count: me.sessions });
   say(at('sessions-idle'), 'sessions.idle', { wait: wait(me.idleMinutes * 60) });
@@ -62,7 +64,10 @@ function choose(dialog) {
   dialog.returnValue = '';
   dialog.showModal();
   return new Promise((resolve) => {
-    dialog.addEventListener('close', () => resolve(dialog.returnValue), { once: true });
+    // Who is quick opens it again before it is told that it was closed: that is not for who asks now.
+    dialog.onclose = () => {
+      if (!dialog.open) resolve(dialog.returnValue);
+    };
   });
 }
 
@@ -71,21 +76,14 @@ for (const button of document.querySelectorAll('dialog button')) {
 }
 
 // fresh does what asks for a fresh proof, and asks for one when there is none. It returns nothing when the
-// person would rather not, or goes to the provider of single sign-on for it.
+// person would rather not.
 async function fresh(work) {
   try {
     return await work();
   } catch (problem) {
     if (problem.reason !== 'PROOF_NOT_FRESH') throw problem;
   }
-  at('proof-passkey').hidden = me.passkeys.length === 0;
-  at('proof-sso').hidden = !me.singleSignOn;
-  const how = await choose(at('proof'));
-  if (how === 'sso') {
-    const { url } = await post('/v1/signIns:beginSingleSignOn', { fresh: true });
-    location.assign(url);
-  }
-  if (how !== 'passkey') return undefined;
+  if (!await choose(at('proof'))) return undefined;
   const { ceremony, options } = await post('/v1/me:beginProof');
   await post('/v1/me:finishProof', { ceremony, credential: await prove(options) });
   return work();
@@ -110,7 +108,7 @@ at('add').addEventListener('submit', (event) => {
 
 async function remove(button, passkey) {
   say(at('removal-heading'), 'removal.heading', { name: passkey.name });
-  at('removal-last').hidden = me.passkeys.length > 1 || me.singleSignOn;
+  at('removal-last').hidden = me.passkeys.length > 1;
   if (!await choose(at('removal'))) return;
   attempt(button, at('passkeys-outcome'), async () => {
     const answer = await fresh(() => call('DELETE', `/v1/me/passkeys/${passkey.id}`));

@@ -43,6 +43,7 @@ export default {
 
   'account.heading': 'Ihr Konto',
   'account.label': 'Konto',
+  'account.sso': 'Sie melden sich über Ihre Organisation an.',
   'account.until': 'Angemeldet',
 
   'passkeys.heading': 'Passkeys',
@@ -62,7 +63,6 @@ export default {
   'proof.heading': 'Zeigen Sie erneut, dass Sie es sind',
   'proof.lead': 'Ihre Anmeldung liegt dafür zu lange zurück.',
   'proof.passkey': 'Mit Passkey',
-  'proof.sso': 'Über Ihre Organisation, danach wiederholen',
 
   'sessions.heading': 'Abmelden',
   'sessions.one': 'Sie sind nur hier angemeldet.',

@@ -43,6 +43,7 @@ export default {
 
   'account.heading': 'Your account',
   'account.label': 'Account',
+  'account.sso': 'You sign in through your organisation.',
   'account.until': 'Signed in',
 
   'passkeys.heading': 'Passkeys',
@@ -62,7 +63,6 @@ export default {
   'proof.heading': 'Show again that it is you',
   'proof.lead': 'You signed in too long ago for this.',
   'proof.passkey': 'With a passkey',
-  'proof.sso': 'Through your organisation, then repeat it',
 
   'sessions.heading': 'Sign out',
   'sessions.one': 'You are signed in here only.',

@@ -43,6 +43,7 @@ export default {
 
   'account.heading': 'Votre compte',
   'account.label': 'Compte',
+  'account.sso': 'Vous vous connectez par votre organisation.',
   'account.until': 'Connexion',
 
   'passkeys.heading': "Clés d'accès",
@@ -62,7 +63,6 @@ export default {
   'proof.heading': "Prouvez à nouveau que c'est vous",
   'proof.lead': 'Votre connexion est trop ancienne pour cela.',
   'proof.passkey': "Avec une clé d'accès",
-  'proof.sso': 'Par votre organisation, puis recommencer',
 
   'sessions.heading': 'Se déconnecter',
   'sessions.one': 'Votre seule connexion est celle-ci.',

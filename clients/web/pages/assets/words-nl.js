@@ -43,6 +43,7 @@ export default {
 
   'account.heading': 'Uw account',
   'account.label': 'Account',
+  'account.sso': 'U meldt zich aan via uw organisatie.',
   'account.until': 'Aangemeld',
 
   'passkeys.heading': 'Passkeys',
@@ -62,7 +63,6 @@ export default {
   'proof.heading': 'Toon opnieuw dat u het bent',
   'proof.lead': 'U hebt zich hiervoor te lang geleden aangemeld.',
   'proof.passkey': 'Met passkey',
-  'proof.sso': 'Via uw organisatie, en daarna opnieuw',
 
   'sessions.heading': 'Afmelden',
   'sessions.one': 'U bent alleen hier aangemeld.',

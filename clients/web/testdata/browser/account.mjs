@@ -88,25 +88,3 @@ export async function everywhere() {
   assert.equal(there.url(), `${origin}/sign-in`);
   assert.equal((await fetched(there, 'GET', '/v1/me')).status, 401);
 }
-
-// singleSignOnProof plays the server's part where a provider would be.
-export async function singleSignOnProof() {
-  const page = await visit();
-  await page.route('**/v1/me', async (route) => {
-    const response = await route.fetch();
-    await route.fulfill({ response, json: { ...await response.json(), singleSignOn: true } });
-  });
-  let asked;
-  await page.route('**/v1/signIns:beginSingleSignOn', (route) => {
-    asked = route.request().postDataJSON();
-    return route.fulfill({ json: { url: `${origin}/sign-in/callback?code=the-code&state=the-state` } });
-  });
-  await page.route('**/v1/signIns:finishSingleSignOn', (route) => route.fulfill({ json: {} }));
-  await enrol(page);
-  await pass(31);
-  await page.getByRole('button', { name: 'Passkey toevoegen' }).click();
-  await page.getByRole('button', { name: 'Via uw organisatie, en daarna opnieuw' }).click();
-  await page.waitForRequest('**/v1/signIns:finishSingleSignOn');
-  await onAccount(page);
-  assert.deepEqual(asked, { fresh: true });
-}

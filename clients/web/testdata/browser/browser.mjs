@@ -12,6 +12,11 @@ const { chromium } = require('playwright-core');
 
 export const origin = process.argv[3];
 
+// hosts are those at which something may be asked: the server, by either of its names, and the provider of
+// single sign-on if there is one.
+const hosts = process.argv.slice(3).map((at) => new URL(at).host);
+hosts.push(hosts[0].replace('localhost', '127.0.0.1'));
+
 // complaints are what browsers complained of in any page.
 export const complaints = [];
 
@@ -46,11 +51,11 @@ function watch(page) {
   page.on('pageerror', (error) => complaints.push(String(error)));
   page.on('response', (response) => {
     const policy = response.headers()['content-security-policy'] ?? '';
-    if (response.request().isNavigationRequest() && !policy.includes("script-src 'self'")) complaints.push(`no policy at ${response.url()}`);
+    const page = response.request().isNavigationRequest() && response.status() === 200;
+    if (page && !policy.includes("script-src 'self'")) complaints.push(`no policy at ${response.url()}`);
   });
   page.on('request', (request) => {
-    const { hostname, port } = new URL(request.url());
-    if (port !== new URL(origin).port || !['localhost', '127.0.0.1'].includes(hostname)) complaints.push(`a request to ${request.url()}`);
+    if (!hosts.includes(new URL(request.url()).host)) complaints.push(`a request to ${request.url()}`);
   });
 }
 

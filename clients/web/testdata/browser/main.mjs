@@ -1,4 +1,4 @@
-// Plays one scenario: node main.mjs FILE.NAME ORIGIN. It exits with 0 when everything was as it should be.
+// Plays one scenario: node main.mjs FILE.NAME ORIGIN [PROVIDER]. It exits with 0 when everything was as it should be.
 
 import assert from 'node:assert/strict';
 
