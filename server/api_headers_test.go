@@ -39,7 +39,7 @@ func TestEveryAnswerIsStrict(t *testing.T) {
 				must(t, err)
 				response.Body.Close()
 				what := request.Method + " " + request.URL.Path
-				if page != (response.StatusCode == http.StatusOK) && page {
+				if page && response.StatusCode != http.StatusOK {
 					t.Errorf("%s: HTTP %d", what, response.StatusCode)
 				}
 				for _, name := range slices.Sorted(maps.Keys(want)) {

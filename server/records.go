@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"iter"
 
 	aankomstv1 "aankomst/proto/aankomst/v1"
 	"aankomst/server/store"
@@ -39,27 +38,4 @@ func (r *records) ListActs(ctx context.Context, request *aankomstv1.ListActsRequ
 		})
 	}
 	return response, nil
-}
-
-// allActs returns the whole record, by number, and nothing more after an error.
-func allActs(ctx context.Context, s store.Store) iter.Seq2[store.Act, error] {
-	return func(yield func(store.Act, error) bool) {
-		after := 0
-		for {
-			acts, err := s.ListActs(ctx, after, maxActs)
-			if err != nil {
-				yield(store.Act{}, err)
-				return
-			}
-			for _, act := range acts {
-				if !yield(act, nil) {
-					return
-				}
-				after = act.Number
-			}
-			if len(acts) < maxActs {
-				return
-			}
-		}
-	}
 }

@@ -217,13 +217,14 @@ func (s *Server) start(ctx context.Context) error {
 // notePolicy records that another policy of disclosure is in use than the last one recorded.
 func (s *Server) notePolicy(ctx context.Context) error {
 	last := ""
-	for act, err := range allActs(ctx, s.deps.Store) {
-		if err != nil {
-			return err
-		}
+	err := store.EachAct(ctx, s.deps.Store, 0, func(act store.Act) error {
 		if act.Action == actPolicy {
 			last = act.Target
 		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	if last == s.deps.Policy.Version {
 		return nil

@@ -28,25 +28,6 @@ hour, and by whom: seat:ID is a member, token:ID a machine or a device, machine 
 server itself. Nothing of a conversation or an arrival is in it, nor who signs in and out.`)
 }
 
-// actsAtOnce is how many acts are read from the store together.
-const actsAtOnce = 1000
-
-// eachAct does something with every act after one, by number.
-func eachAct(ctx context.Context, acts store.Acts, after int, do func(store.Act) error) error {
-	for {
-		page, err := acts.ListActs(ctx, after, actsAtOnce)
-		if err != nil || len(page) == 0 {
-			return err
-		}
-		for _, act := range page {
-			if err := do(act); err != nil {
-				return err
-			}
-			after = act.Number
-		}
-	}
-}
-
 // moment writes a time for people.
 func moment(at time.Time) string { return at.In(calendar.Brussels).Format("2006-01-02 15:04 MST") }
 
@@ -58,7 +39,7 @@ type recordListCmd struct {
 func (c recordListCmd) Run(ctx context.Context, a *app) error {
 	return a.withStore(ctx, func(e *opened) error {
 		lines, rows := []json.RawMessage{}, []string{}
-		err := eachAct(ctx, e, c.After, func(act store.Act) error {
+		err := store.EachAct(ctx, e, c.After, func(act store.Act) error {
 			lines = append(lines, act.Line())
 			rows = append(rows, strings.Join([]string{fmt.Sprint(act.Number), moment(act.At), act.By, act.Action, act.Target, act.Detail}, "\t"))
 			return nil
@@ -83,7 +64,7 @@ func (recordExportCmd) Help() string {
 func (c recordExportCmd) Run(ctx context.Context, a *app) error {
 	return a.withStore(ctx, func(e *opened) error {
 		return a.export(c.Output, 0o600, func(w io.Writer) error {
-			return eachAct(ctx, e, 0, func(act store.Act) error {
+			return store.EachAct(ctx, e, 0, func(act store.Act) error {
 				_, err := fmt.Fprintf(w, "%s\n", act.Line())
 				return err
 			})

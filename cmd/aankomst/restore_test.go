@@ -171,7 +171,7 @@ func TestARestoreBringsNoClosedCohortBack(t *testing.T) {
 func (o *office) acts(action string) (found []store.Act) {
 	o.t.Helper()
 	noError(o.t, o.app().withStore(o.t.Context(), func(e *opened) error {
-		return eachAct(o.t.Context(), e, 0, func(act store.Act) error {
+		return store.EachAct(o.t.Context(), e, 0, func(act store.Act) error {
 			if act.Action == action {
 				found = append(found, act)
 			}

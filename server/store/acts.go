@@ -25,6 +25,26 @@ type Acts interface {
 	ListActs(ctx context.Context, after, most int) ([]Act, error)
 }
 
+// actsAtOnce is how many acts EachAct reads at once.
+const actsAtOnce = 1000
+
+// EachAct does something with every act after one, by number. It ends with the first error, of the store or
+// of what it does.
+func EachAct(ctx context.Context, acts Acts, after int, do func(Act) error) error {
+	for {
+		page, err := acts.ListActs(ctx, after, actsAtOnce)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		for _, act := range page {
+			if err := do(act); err != nil {
+				return err
+			}
+			after = act.Number
+		}
+	}
+}
+
 // Act is one thing that was done. It holds names that the organisation cannot change, IDs, and never a
 // label: a label that turns out to be a person's name can be changed, and what is recorded cannot.
 type Act struct {
