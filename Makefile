@@ -23,7 +23,7 @@ test: prepare check-proto lint check-tidy unit ## Install what is needed, then r
 
 .PHONY: unit
 unit: tools/node_modules ## Run the Go tests, with the race detector and in random order
-	$(GO) test -race -shuffle=on ./...
+	$(GO) test -race -shuffle=on -timeout=30m ./...
 
 .PHONY: lint
 lint: ## Vet the code and hold the import rule

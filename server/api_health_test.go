@@ -249,7 +249,7 @@ func TestAPISecurityHeaders(t *testing.T) {
 		}
 		for name, want := range map[string]string{
 			"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
-			"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+			"Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 			// Nothing is shared with other origins, and nothing is said of what runs here.
 			"Access-Control-Allow-Origin": "", "Server": "", "Set-Cookie": "", "X-Powered-By": "",
 		} {

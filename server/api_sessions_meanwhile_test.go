@@ -154,3 +154,30 @@ func TestARevokedTokenIsRefusedEverywhere(t *testing.T) {
 		}
 	})
 }
+
+// A fresh proof gives the session another secret, at every server: whoever has stolen the one before is out.
+func TestAFreshProofEndsAStolenSession(t *testing.T) {
+	t.Parallel()
+	onBothStores(t, func(t *testing.T, options servertest.Options) {
+		p := startServers(t, options)
+		_, key, session := p.one.seat(store.RoleAdministrator)
+		for way := range ways {
+			stolen := session
+			p.set(p.one.Clock.Now().Add(20 * time.Minute))
+			p.each(func(a *api) { a.isOn(t, stolen, "before the proof") })
+			asked := p.one.ok(session, new(aankomstv1.BeginProofRequest)).response.(*aankomstv1.BeginProofResponse)
+			session = p.one.handed(way, session, &aankomstv1.FinishProofRequest{Ceremony: asked.GetCeremony(), Credential: key.assert(asked.GetOptions())})
+			p.each(func(a *api) {
+				a.isOver(t, stolen, "stolen before the proof")
+				a.isOn(t, session, "after the proof")
+			})
+			p.other.ok(session, &aankomstv1.CreateMemberRequest{Label: "a desk", Role: aankomstv1.Access_COUNSELLOR})
+		}
+		// Another member's proof is none, and changes nothing.
+		_, other, _ := p.one.seat(store.RoleAdministrator)
+		asked := p.one.ok(session, new(aankomstv1.BeginProofRequest)).response.(*aankomstv1.BeginProofResponse)
+		p.one.grpc(session, &aankomstv1.FinishProofRequest{Ceremony: asked.GetCeremony(), Credential: other.assert(asked.GetOptions())}).
+			refused(t, codes.Unauthenticated, "PROOF_NOT_ACCEPTED")
+		p.each(func(a *api) { a.isOn(t, session, "after another's proof") })
+	})
+}

@@ -173,3 +173,16 @@ func TestOneCallIsOfOneCaller(t *testing.T) {
 		a.Clock.Advance(time.Minute) // wrong ones are counted by the minute
 	}
 }
+
+// The browser of a desk keeps the cookie of a session that is over: the device confirms all the same, as often as it
+// is needed.
+func TestASessionThatIsOverDoesNotKeepADeviceOut(t *testing.T) {
+	t.Parallel()
+	a := startAPI(t, servertest.Options{})
+	device, left := a.Device(servertest.PoolOne[0]), a.Session(store.RoleIntake, servertest.PoolOne[0])
+	a.ok(left, new(aankomstv1.SignOutRequest))
+	code := a.issue(servertest.Year, 1)
+	for range 3 * wrongPerMinute {
+		isConfirmed(t, a.withMetadata(confirming(code), "aankomst-session", left, "aankomst-device", device))
+	}
+}

@@ -60,17 +60,19 @@ func addressOf(ctx context.Context) string {
 }
 
 // clientAddress returns the network from which a request comes. The word of a proxy that the operator names
-// is taken for it: what the last of them put last into X-Forwarded-For.
+// is taken for it, when it is an address: what the last of them put last into X-Forwarded-For.
 func clientAddress(r *http.Request, proxies []netip.Prefix) string {
 	host := hostOf(r.RemoteAddr)
 	forwarded := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for _, hop := range slices.Backward(forwarded) {
 		at, err := netip.ParseAddr(host)
 		isProxy := err == nil && slices.ContainsFunc(proxies, func(p netip.Prefix) bool { return p.Contains(at.Unmap()) })
-		if hop = strings.TrimSpace(hop); !isProxy || hop == "" {
+		// Some proxies write a port, too, which is another one each time.
+		hop = strings.Trim(hostOf(strings.TrimSpace(hop)), "[]")
+		if _, err := netip.ParseAddr(hop); err != nil || !isProxy {
 			break
 		}
-		host = strings.Trim(hostOf(hop), "[]") // some proxies write the port, too, which is another each time
+		host = hop
 	}
 	return networkOf(host)
 }

@@ -60,8 +60,10 @@ func createMember(ctx context.Context, s members, id string, request SeatRequest
 	if err := s.CreateMember(ctx, member); err != nil {
 		return "", store.Member{}, store.Invitation{}, err
 	}
-	secret, invitation, err = InviteMember(ctx, s, id, now)
-	return secret, member, invitation, err
+	if secret, invitation, err = InviteMember(ctx, s, id, now); err != nil {
+		return "", store.Member{}, store.Invitation{}, err
+	}
+	return secret, member, invitation, nil
 }
 
 // InviteMember makes a fresh invitation for a member, in the place of the one before, and returns its
@@ -76,7 +78,10 @@ func InviteMember(ctx context.Context, s store.Members, id string, now time.Time
 	}
 	secret, invitation = newInvitation(now)
 	invitation.Member = id
-	return secret, invitation, s.PutInvitation(ctx, invitation)
+	if err := s.PutInvitation(ctx, invitation); err != nil {
+		return "", store.Invitation{}, err
+	}
+	return secret, invitation, nil
 }
 
 // checkOwn refuses a passkey to a member of single sign-on: it would go on letting in somebody to whom the
