@@ -78,7 +78,7 @@ func (a *authenticator) say(t testing.TB, asked Asked, kind string, changes []fu
 		a.handle = unwritten(t, options.User.ID)
 	}
 	a.count += a.step
-	x, y := a.key.X.FillBytes(make([]byte, 32)), a.key.Y.FillBytes(make([]byte, 32)) //nolint:staticcheck // COSE wants them
+	x, y := a.key.X.FillBytes(make([]byte, 32)), a.key.Y.FillBytes(make([]byte, 32))
 	s := said{
 		client: map[string]any{"type": kind, "challenge": options.Challenge, "origin": ssoOrigin, "crossOrigin": false},
 		party:  "aankomst.example", flags: a.flags, count: a.count, id: a.id, handle: a.handle, key: a.key,

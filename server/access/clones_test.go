@@ -217,7 +217,7 @@ func TestWhoHangsUpDoesNotSaveACopyFromBeingMarked(t *testing.T) {
 	}
 	ctx, hangUp := context.WithCancel(t.Context())
 	over := w.over(t, marking{w.kept, hangUp, nil})
-	if _, err := over.FinishSignIn(ctx, "", asked.Ceremony, who.authenticator.prove(t, asked, func(s *said) { s.count = 1 })); err != ErrSuspected {
+	if _, err := over.FinishSignIn(ctx, "", asked.Ceremony, who.prove(t, asked, func(s *said) { s.count = 1 })); err != ErrSuspected {
 		t.Errorf("it says %v", err)
 	}
 	w.suspected(t, "hung up", who)

@@ -182,6 +182,9 @@ func TestAnInvitationIsForAMemberOrForADevice(t *testing.T) {
 		t.Errorf("a device by a member's: %v", err)
 	}
 	w.unchanged(t, "it", before)
+	if wrong := w.wrongs(t, store.AttemptInvitation, ""); wrong != 2 {
+		t.Errorf("%d wrong attempts were counted", wrong)
+	}
 	// Neither was used up.
 	if _, err := w.finishEnrolment(t, members, invited.Asked.Ceremony, credential); err != nil {
 		t.Errorf("the member's, rightly: %v", err)
