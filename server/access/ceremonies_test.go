@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/oauth2-proxy/mockoidc"
+
 	"aankomst/server/store"
 )
 
@@ -219,5 +221,22 @@ func TestACeremonyEndsOnAQuarterOfAnHour(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// What was kept of the one has no state, which would be the same as none.
+func TestACeremonyOfAPasskeyIsNoWayToTheProvider(t *testing.T) {
+	t.Parallel()
+	w := withProvider(t)
+	code := w.visit(t, false).code
+	asked, err := w.BeginSignIn(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.finish(t, travel{ceremony: asked.Ceremony, code: code}); err != ErrProof {
+		t.Errorf("it says %v", err)
+	}
+	if sent := w.idp.count(mockoidc.TokenEndpoint); sent != 0 {
+		t.Error("the code was sent to the provider")
 	}
 }
