@@ -130,7 +130,7 @@ func (s *seats) FinishProof(ctx context.Context, request *aankomstv1.FinishProof
 }
 
 func (s *seats) BeginPasskey(ctx context.Context, _ *aankomstv1.BeginPasskeyRequest) (*aankomstv1.BeginPasskeyResponse, error) {
-	asked, err := s.signIns.BeginPasskey(ctx, principal(ctx))
+	asked, err := s.signIns.BeginPasskey(ctx, addressOf(ctx), principal(ctx))
 	if err != nil {
 		return nil, err
 	}

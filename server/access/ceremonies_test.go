@@ -112,7 +112,7 @@ func (w world) ceremoniesOf(seat Principal, invitation string) map[string]ceremo
 			}, true,
 		},
 		"one more passkey": {
-			func(t *testing.T) Asked { a, err := w.BeginPasskey(t.Context(), seat); return asked(t, a, err) },
+			func(t *testing.T) Asked { a, err := w.BeginPasskey(t.Context(), "", seat); return asked(t, a, err) },
 			func(t *testing.T, ceremony, credential string) error {
 				return w.FinishPasskey(t.Context(), seat, ceremony, credential, "Key")
 			}, true,

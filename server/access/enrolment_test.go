@@ -51,7 +51,7 @@ func TestABrowserIsAskedForAPasskeyThatVerifiesItsUser(t *testing.T) {
 	t.Parallel()
 	w := withPeople(t)
 	who := w.join(t)
-	asked, err := w.BeginPasskey(t.Context(), w.seat(t, who.secret))
+	asked, err := w.BeginPasskey(t.Context(), "", w.seat(t, who.secret))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func TestABrowserIsAskedForAPasskeyThatVerifiesItsUser(t *testing.T) {
 // add adds a passkey to a seat.
 func (w world) add(t *testing.T, seat Principal, a *authenticator, name string, changes ...func(*said)) error {
 	t.Helper()
-	asked, err := w.BeginPasskey(t.Context(), seat)
+	asked, err := w.BeginPasskey(t.Context(), "", seat)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +265,7 @@ func TestAMemberHasNoMorePasskeysThanAreAllowed(t *testing.T) {
 	}
 	var asked []Asked
 	for range 2 { // at once, while there is room for one
-		next, err := w.BeginPasskey(t.Context(), seat)
+		next, err := w.BeginPasskey(t.Context(), "", seat)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -278,7 +278,7 @@ func TestAMemberHasNoMorePasskeysThanAreAllowed(t *testing.T) {
 	if err := finish(asked[1]); !errors.Is(err, ErrRequest) {
 		t.Errorf("one too many: %v", err)
 	}
-	if next, err := w.BeginPasskey(t.Context(), seat); !errors.Is(err, ErrRequest) || len(next.Options) > 0 {
+	if next, err := w.BeginPasskey(t.Context(), "", seat); !errors.Is(err, ErrRequest) || len(next.Options) > 0 {
 		t.Errorf("asked for one too many: %v", err)
 	}
 	w.unchanged(t, "one too many", before)

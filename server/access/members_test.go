@@ -227,7 +227,7 @@ func TestAMemberOfSingleSignOnIsTheProvidersAffair(t *testing.T) {
 	if secret, _, err := InviteMember(t.Context(), w.kept, "sso", now); !errors.Is(err, ErrRequest) || secret != "" {
 		t.Errorf("a passkey: %v", err)
 	}
-	if _, err := w.BeginPasskey(t.Context(), Principal{Kind: Seat, ID: "sso"}); !errors.Is(err, ErrRequest) {
+	if _, err := w.BeginPasskey(t.Context(), "", Principal{Kind: Seat, ID: "sso"}); !errors.Is(err, ErrRequest) {
 		t.Errorf("one more passkey: %v", err)
 	}
 	w.unchanged(t, "it", before)

@@ -77,6 +77,23 @@ func TestAProofIsFreshForHalfAnHourFromItsQuarter(t *testing.T) {
 	}
 }
 
+// A desk whose session is about to end for want of use goes on after a proof.
+func TestAProofIsAUse(t *testing.T) {
+	t.Parallel()
+	w := withPeople(t)
+	who := w.join(t)
+	w.clock.set(t, "2026-05-04T10:00:00Z")
+	seat := w.mustSignIn(t, who.authenticator)
+	idle := Lifetimes[seat.Role].Idle
+	w.clock.move(idle + quarter - time.Second)
+	started, err := w.prove(t, seat, who.authenticator)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.clock.move(idle)
+	w.seat(t, started.Secret)
+}
+
 func TestNobodyElseIsFresh(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []Kind{Nobody, Machine, Device} {

@@ -52,10 +52,13 @@ func CreateToken(ctx context.Context, s interface {
 		ID: newID(), Hash: hash(secret), Label: request.Label, Role: request.Role, Centre: request.Centre,
 		ExpiresOn: lastDay(now, request.Validity), Kind: store.KindMachine,
 	}
-	return secret, token, s.CreateToken(ctx, token)
+	if err := s.CreateToken(ctx, token); err != nil {
+		return "", store.Token{}, err
+	}
+	return secret, token, nil
 }
 
-// RotateToken makes a token in the place of another that is still accepted, and returns its secret. The old
+// RotateToken makes a token in the place of another that is not revoked, and returns its secret. The old
 // one is accepted for the time kept, rounded up to the end of a day, or until its own end. Errors wrap
 // ErrRequest or are the store's: store.ErrNotFound also for what is no machine's.
 func RotateToken(ctx context.Context, s store.Tokens, id string, validity, kept time.Duration, now time.Time) (secret string, token store.Token, err error) {
@@ -79,7 +82,10 @@ func RotateToken(ctx context.Context, s store.Tokens, id string, validity, kept 
 	secret = newSecret(tokenPrefix)
 	token = old
 	token.ID, token.Hash, token.ExpiresOn, token.UsedOn = newID(), hash(secret), lastDay(now, validity), ""
-	return secret, token, s.RotateToken(ctx, id, token, min(until, old.ExpiresOn))
+	if err := s.RotateToken(ctx, id, token, min(until, old.ExpiresOn)); err != nil {
+		return "", store.Token{}, err
+	}
+	return secret, token, nil
 }
 
 // InviteDevice adds a device of a centre, and returns it with the secret of the invitation with which it is
@@ -105,7 +111,10 @@ func InviteDevice(ctx context.Context, s interface {
 	}
 	secret, invitation = newInvitation(now)
 	invitation.Device = device.ID
-	return secret, device, invitation, s.PutInvitation(ctx, invitation)
+	if err := s.PutInvitation(ctx, invitation); err != nil {
+		return "", store.Token{}, store.Invitation{}, err
+	}
+	return secret, device, invitation, nil
 }
 
 // FindToken returns the token of an ID. Errors are the store's.

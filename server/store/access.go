@@ -73,8 +73,8 @@ type Sessions interface {
 	// when the use of the passkey is refused: see PasskeyUse.
 	StartSession(ctx context.Context, session Session, use PasskeyUse) error
 	// ProveSession says that the member of a session proved again who they are, at a quarter of an hour, and
-	// gives the session another hash: whoever has stolen its secret is signed out by the proof. ErrExists when
-	// another session has that.
+	// gives the session another hash: whoever has stolen its secret is signed out by the proof. A proof is a
+	// use of the session too. ErrExists when another session has that hash.
 	// ErrNotFound when there is no such session; ErrConflict as for StartSession.
 	ProveSession(ctx context.Context, hash, another [32]byte, at time.Time, use PasskeyUse) error
 	// EndSession ends a session; ending one that is none is no error.

@@ -112,6 +112,8 @@ func refusal(code string) error {
 	switch code {
 	case "23505": // unique
 		return store.ErrExists
+	case "22021": // a byte that no text of the database holds: nothing has such a name
+		return store.ErrNotFound
 	case "23503": // foreign key
 		return store.ErrNotFound
 	case "23P01": // a cohort and a statement of one year

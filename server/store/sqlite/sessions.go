@@ -52,7 +52,8 @@ func insertSession(tx tx, s store.Session) error {
 func (s *Store) ProveSession(ctx context.Context, hash, another [32]byte, at time.Time, use store.PasskeyUse) error {
 	return s.write(ctx, func(tx tx) error {
 		var member string
-		err := tx.row(`UPDATE sessions SET hash = ?, proved_at = ? WHERE hash = ? RETURNING member`, another[:], quarterOf(at), hash[:]).Scan(&member)
+		err := tx.row(`UPDATE sessions SET hash = ?1, proved_at = ?2, used_at = max(used_at, ?2) WHERE hash = ?3 RETURNING member`,
+			another[:], quarterOf(at), hash[:]).Scan(&member)
 		if err != nil {
 			return err
 		}

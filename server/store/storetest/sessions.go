@@ -195,7 +195,7 @@ func proveSession(t *testing.T, s store.Store) {
 	is(t, s.ProveSession(t.Context(), [32]byte{1}, [32]byte{77}, quarter(5), store.PasskeyUse{}), nil)
 	equal(t, callers(t, s, [32]byte{1}), []store.Caller{{}}) // the secret that was is worth nothing
 	proved := session("m1", 77)
-	proved.ProvedAt = quarter(5)
+	proved.ProvedAt, proved.UsedAt = quarter(5), quarter(5)
 	equal(t, sessions(t, s, "m1"), []store.Session{proved})
 	equal(t, sessions(t, s, "m2"), []store.Session{session("m2", 2)})
 	is(t, s.ProveSession(t.Context(), [32]byte{9}, [32]byte{8}, quarter(5), store.PasskeyUse{}), store.ErrNotFound)
