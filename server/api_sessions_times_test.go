@@ -151,7 +151,9 @@ func TestNobodyIsSignedOutBecauseUsesAreNotWritten(t *testing.T) {
 	t.Parallel()
 	gate := new(flushes)
 	a := startAPI(t, servertest.Options{Store: func(s store.Store) store.Store { gate.Store = s; return gate }})
-	session := a.Session(store.RoleIntake, servertest.PoolOne[0])
+	session, rare := a.Session(store.RoleIntake, servertest.PoolOne[0]), a.Session(store.RoleCounsellor, "")
+	a.Clock.Advance(15 * time.Minute)
+	usedOnce := calendar.Quarter(a.Clock.Now())
 	refused, tried := errors.Join(errors.New("refused"), store.ErrUnavailable), make(chan struct{}, 1)
 	tell := func() {
 		select {
@@ -160,6 +162,8 @@ func TestNobodyIsSignedOutBecauseUsesAreNotWritten(t *testing.T) {
 		}
 	}
 	gate.set(func(store.Uses) error { tell(); return refused })
+	a.isOn(t, session, "used at first")
+	a.isOn(t, rare, "used once")
 	for range 3 {
 		a.Clock.Advance(16 * time.Minute)
 		<-tried
@@ -184,6 +188,7 @@ func TestNobodyIsSignedOutBecauseUsesAreNotWritten(t *testing.T) {
 	a.Clock.Advance(15 * time.Minute)
 	eventually(t, "the last use is written", func() bool { return a.sessionOf(session).UsedAt.Equal(quarter) })
 	a.isOn(t, session, "when the uses are written")
+	same(t, "last use of one that came long before it could be written", a.sessionOf(rare).UsedAt, usedOnce.UTC())
 }
 
 // A server knows what another saw once that has written it, and never makes a session last longer than both saw.
