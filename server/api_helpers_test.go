@@ -144,7 +144,10 @@ func (a *api) invoke(ctx context.Context, request proto.Message) answer {
 	var header, trailer metadata.MD
 	err := a.Connection.Invoke(ctx, fullMethod(method), request, response, grpc.Header(&header), grpc.Trailer(&trailer))
 	answer := answerOf(a.t, status.Convert(err))
-	answer.wire += fmt.Sprint(header, trailer)
+	// The status is in the answer already, and its bytes come in any order. By itself, metadata prints what is
+	// secret as redacted.
+	trailer.Delete("grpc-status-details-bin")
+	answer.wire += fmt.Sprint(map[string][]string(header), map[string][]string(trailer))
 	if err == nil {
 		answer.response = response
 		answer.wire += protojson.Format(response)

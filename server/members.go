@@ -3,6 +3,8 @@ package server
 import (
 	"context"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	aankomstv1 "aankomst/proto/aankomst/v1"
 	"aankomst/server/access"
 )
@@ -39,7 +41,7 @@ func (s *seats) CreateMember(ctx context.Context, request *aankomstv1.CreateMemb
 		return nil, err
 	}
 	return &aankomstv1.Invitation{
-		Member: memberMessage(member, nil), Link: InvitationLink(s.origin, secret), EndsAt: timestamp(invitation.EndsAt),
+		Member: memberMessage(member, nil), Link: InvitationLink(s.origin, secret), EndsAt: timestamppb.New(invitation.EndsAt),
 	}, nil
 }
 
@@ -95,7 +97,7 @@ func (s *seats) InviteMember(ctx context.Context, request *aankomstv1.InviteMemb
 	if err != nil {
 		return nil, err
 	}
-	return &aankomstv1.Invitation{Member: message, Link: InvitationLink(s.origin, secret), EndsAt: timestamp(invitation.EndsAt)}, nil
+	return &aankomstv1.Invitation{Member: message, Link: InvitationLink(s.origin, secret), EndsAt: timestamppb.New(invitation.EndsAt)}, nil
 }
 
 func (s *seats) RemovePasskey(ctx context.Context, request *aankomstv1.RemovePasskeyRequest) (*aankomstv1.Member, error) {

@@ -3,6 +3,8 @@ package server
 import (
 	"context"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	aankomstv1 "aankomst/proto/aankomst/v1"
 	"aankomst/server/store"
 )
@@ -33,7 +35,7 @@ func (r *records) ListActs(ctx context.Context, request *aankomstv1.ListActsRequ
 	response := new(aankomstv1.ListActsResponse)
 	for _, act := range acts {
 		response.Acts = append(response.Acts, &aankomstv1.Act{
-			Number: uint32(act.Number), At: timestamp(act.At), By: act.By, Action: act.Action, Target: act.Target,
+			Number: uint32(act.Number), At: timestamppb.New(act.At), By: act.By, Action: act.Action, Target: act.Target,
 			Detail: act.Detail, Previous: act.Previous[:], Line: act.Line(),
 		})
 	}

@@ -5,8 +5,6 @@ import (
 	"encoding/base64"
 	"time"
 
-	"google.golang.org/protobuf/types/known/timestamppb"
-
 	aankomstv1 "aankomst/proto/aankomst/v1"
 	"aankomst/server/access"
 	"aankomst/server/store"
@@ -41,7 +39,7 @@ func (s *seats) member(ctx context.Context, member store.Member) (*aankomstv1.Me
 func memberMessage(m store.Member, passkeys []store.Passkey) *aankomstv1.Member {
 	message := &aankomstv1.Member{
 		Id: m.ID, Label: m.Label, Role: roleMessage(m.Role), Centre: m.Centre, Removed: m.Removed,
-		Revision: uint32(m.Revision), SingleSignOn: m.Subject != [32]byte{},
+		Revision: uint32(m.Revision), SingleSignOn: m.BySSO(),
 	}
 	for _, passkey := range passkeys {
 		if passkey.Member == m.ID {
@@ -86,5 +84,3 @@ func roleMessage(role store.Role) aankomstv1.Access_Role {
 }
 
 func roleOf(role aankomstv1.Access_Role) store.Role { return store.Role(role.String()) }
-
-func timestamp(at time.Time) *timestamppb.Timestamp { return timestamppb.New(at) }

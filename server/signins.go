@@ -182,8 +182,11 @@ func (s *seats) me(ctx context.Context, p access.Principal) (*aankomstv1.Me, err
 	me := &aankomstv1.Me{Kind: meKinds[p.Kind], Id: p.ID, Label: p.Label, Role: roleMessage(p.Role), Centre: p.Centre}
 	if p.Kind != access.Seat {
 		ends, err := s.expiry(ctx, p.ID)
+		if err != nil {
+			return nil, err
+		}
 		me.EndsAt = ends
-		return me, err
+		return me, nil
 	}
 	member, err := s.store.GetMember(ctx, p.ID)
 	if err != nil {
@@ -203,7 +206,7 @@ func (s *seats) me(ctx context.Context, p access.Principal) (*aankomstv1.Me, err
 			me.Sessions++
 		}
 	}
-	me.EndsAt, me.FreshUntil = timestamp(p.Session.EndsAt), timestamp(p.FreshUntil())
+	me.EndsAt, me.FreshUntil = timestamppb.New(p.Session.EndsAt), timestamppb.New(p.FreshUntil())
 	me.IdleMinutes = uint32(access.Lifetimes[p.Role].Idle.Minutes())
 	return me, nil
 }
@@ -218,7 +221,7 @@ func (s *seats) expiry(ctx context.Context, id string) (*timestamppb.Timestamp, 
 	if err != nil {
 		return nil, fmt.Errorf("reading when a token expires: %w", err)
 	}
-	return timestamp(at), nil
+	return timestamppb.New(at), nil
 }
 
 // hand gives the browser a secret, or takes one from it that is empty: see cookies.

@@ -3,6 +3,8 @@ package server
 import (
 	"context"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	aankomstv1 "aankomst/proto/aankomst/v1"
 	"aankomst/server/access"
 )
@@ -54,6 +56,6 @@ func (s *seats) InviteDevice(ctx context.Context, request *aankomstv1.InviteDevi
 		return nil, err
 	}
 	return &aankomstv1.Invitation{
-		Device: tokenMessage(device), Link: InvitationLink(s.origin, secret), EndsAt: timestamp(invitation.EndsAt),
+		Device: tokenMessage(device), Link: InvitationLink(s.origin, secret), EndsAt: timestamppb.New(invitation.EndsAt),
 	}, nil
 }

@@ -41,7 +41,7 @@ type memberView struct {
 // viewMember shows a member with those of the passkeys that are the member's.
 func viewMember(m store.Member, passkeys []store.Passkey) memberView {
 	view := memberView{
-		ID: m.ID, Role: string(m.Role), Centre: m.Centre, Label: m.Label, SingleSignOn: m.Subject != [32]byte{}, State: memberWaiting,
+		ID: m.ID, Role: string(m.Role), Centre: m.Centre, Label: m.Label, SingleSignOn: m.BySSO(), State: memberWaiting,
 	}
 	for _, passkey := range passkeys {
 		if passkey.Member != m.ID {

@@ -37,7 +37,8 @@ func (e *AttemptsError) Error() string {
 
 // Attempts limits how often somebody tries to come in and is wrong. Whoever is right is never refused for
 // what others got wrong: secrets and signatures cannot be guessed, and a limit that somebody else can reach
-// would keep a counsellor out while a caller waits.
+// would keep a counsellor out while a caller waits. To begin a ceremony is neither right nor wrong, and is
+// refused when far too many begin.
 //
 // What is counted by member and in total lies in the store and outlives a restart. What is counted by
 // address is in memory only: no address is ever written.

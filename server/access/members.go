@@ -87,7 +87,7 @@ func InviteMember(ctx context.Context, s store.Members, id string, now time.Time
 // checkOwn refuses a passkey to a member of single sign-on: it would go on letting in somebody to whom the
 // provider gives no seat any more.
 func checkOwn(member store.Member) error {
-	if member.Subject != [32]byte{} {
+	if member.BySSO() {
 		return fmt.Errorf("%w: this member signs in by single sign-on and has no passkeys", ErrRequest)
 	}
 	return nil
@@ -108,8 +108,7 @@ func UpdateMember(ctx context.Context, s members, id string, revision int, chang
 	if err := change(&request); err != nil {
 		return store.Member{}, err
 	}
-	bySSO := member.Subject != [32]byte{}
-	if bySSO && (request.Role != member.Role || request.Centre != member.Centre) {
+	if member.BySSO() && (request.Role != member.Role || request.Centre != member.Centre) {
 		return store.Member{}, fmt.Errorf("%w: the provider of single sign-on says which role and centre this member has; change it there", ErrRequest)
 	}
 	if err := errors.Join(checkLabel("it a label", request.Label), checkRole(request.Role, request.Centre)); err != nil {

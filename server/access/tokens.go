@@ -69,15 +69,15 @@ func RotateToken(ctx context.Context, s store.Tokens, id string, validity, kept 
 		return "", store.Token{}, fmt.Errorf("%w: the old token is kept for 0 to %d days", ErrRequest, MaxKept/oneDay)
 	}
 	old, err := FindToken(ctx, s, id)
+	if err == nil && old.Kind != store.KindMachine {
+		err = store.ErrNotFound
+	}
 	if err != nil {
 		return "", store.Token{}, err
 	}
 	until := calendar.Day(now)
 	if kept > 0 {
 		until = lastDay(now, kept)
-	}
-	if old.Kind != store.KindMachine {
-		return "", store.Token{}, store.ErrNotFound
 	}
 	secret = newSecret(tokenPrefix)
 	token = old

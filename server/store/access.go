@@ -15,8 +15,8 @@ var ErrLastAdministrator = errors.New("no administrator could sign in any more")
 // A member can sign in with a passkey that is not suspected, or by single sign-on. ErrLastAdministrator
 // counts those administrators who can do so with a passkey.
 type Members interface {
-	// CreateMember stores a member, with the Revision 1. ErrExists when its ID or its Subject is taken; ErrNotFound when it names
-	// a centre that does not exist.
+	// CreateMember stores a member, with the Revision 1. ErrExists when its ID or its Subject is taken;
+	// ErrNotFound when it names a centre that does not exist.
 	CreateMember(ctx context.Context, member Member) error
 	// UpdateMember reads a member, lets change alter it, and stores it with the next Revision, in one
 	// transaction. ID, Subject and Revision cannot be altered. When role or centre change, or it is removed,
@@ -38,8 +38,8 @@ type Members interface {
 	// GetInvitation returns the invitation of a hash, whether or not it has ended, or ErrNotFound.
 	GetInvitation(ctx context.Context, hash [32]byte) (Invitation, error)
 	// Enrol uses an invitation up: it is gone, its member has the passkey, and the session has begun, all or
-	// nothing. ErrNotFound when there is no such invitation for the passkey's member, who must be the session's; of two who
-	// use one at once, one gets it. ErrExists when the passkey's ID is taken.
+	// nothing. ErrNotFound when there is no such invitation for the passkey's member, who must be the
+	// session's; of two who use one at once, one gets it. ErrExists when the passkey's ID is taken.
 	Enrol(ctx context.Context, invitation [32]byte, passkey Passkey, session Session) error
 	// EnrolDevice uses an invitation up: it is gone, and the device is of KindDevice, with the hash and until
 	// the day that are given. ErrNotFound when there is no such invitation for a device; ErrExists when the hash
@@ -74,8 +74,8 @@ type Sessions interface {
 	StartSession(ctx context.Context, session Session, use PasskeyUse) error
 	// ProveSession says that the member of a session proved again who they are, at a quarter of an hour, and
 	// gives the session another hash: whoever has stolen its secret is signed out by the proof. A proof is a
-	// use of the session too. ErrExists when another session has that hash.
-	// ErrNotFound when there is no such session; ErrConflict as for StartSession.
+	// use of the session too. ErrNotFound when there is no such session; ErrExists when another has that hash;
+	// ErrConflict as for StartSession.
 	ProveSession(ctx context.Context, hash, another [32]byte, at time.Time, use PasskeyUse) error
 	// EndSession ends a session; ending one that is none is no error.
 	EndSession(ctx context.Context, hash [32]byte) error
@@ -116,6 +116,9 @@ type Member struct {
 	// Revision starts at 1.
 	Revision int
 }
+
+// BySSO reports whether the member comes by single sign-on.
+func (m Member) BySSO() bool { return m.Subject != [32]byte{} }
 
 // Invitation lets whoever has its link enrol a passkey of a member, or a device.
 type Invitation struct {

@@ -22,7 +22,7 @@ func (s *Store) CreateMember(ctx context.Context, m store.Member) error {
 
 func insertMember(tx tx, m store.Member) error {
 	var subject []byte
-	if m.Subject != [32]byte{} {
+	if m.BySSO() {
 		subject = m.Subject[:]
 	}
 	return tx.exec(`INSERT INTO members (id, label, role, centre, subject, removed, revision)
