@@ -25,7 +25,8 @@ func init() { backings = append(backings, shared) }
 // shared is the store in a database of PostgreSQL.
 var shared = backing{"shared", func(t *testing.T, options servertest.Options) (*servertest.Fixture, backdoor) {
 	t.Helper()
-	cluster := pgtest.NewCluster(t)
+	// The whole of the log is kept, so that the observer can read what was written before a checkpoint.
+	cluster := pgtest.NewCluster(t, "wal_keep_size = 4GB")
 	options.Postgres = cluster.DSN("aankomst")
 	f := servertest.Start(t, options)
 	o := &postgresObserver{t: t, cluster: cluster, files: map[string]*dataFile{}}
